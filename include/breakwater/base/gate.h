@@ -1,0 +1,17 @@
+/*
+ * gate.h - named points that a test can hold and release, so that no test needs to sleep.
+ *
+ * Any thread.  Without `run --test-clock` every gate is open and costs one relaxed load.  A held
+ * gate on a worker thread must not block its loop: bw_gate_pass() is for the writer and the purge
+ * threads, bw_gate_held() lets a worker's step come back later.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+void bw_gate_enable(void);           /* once, at start */
+void bw_gate_hold(const char *name); /* from the admin API */
+void bw_gate_release(const char *name);
+bool bw_gate_held(const char *name);   /* does a worker have to come back later? */
+void bw_gate_pass(const char *name);   /* blocks the calling thread while held */
+int bw_gate_waiting(const char *name); /* how many arrived at it while it was held */
