@@ -1,0 +1,114 @@
+"""The four fixtures of every scenario: origin, edge, clock, certs.
+
+A scenario reads as three paragraphs: the origin's offer, the clients' wishes, the expectations.  The words live in
+vocabulary/: origin.py (what an origin offers and saw), edge.py (Breakwater as a process), wire.py (bytes).
+
+    def test_a_page_is_kept(edge, origin, clock):
+        origin.serves("/news", "monday", cache_control="max-age=60")
+
+        assert edge.get("/news") == ("miss", "monday")
+        assert edge.get("/news") == ("hit", "monday")
+"""
+import os
+import pathlib
+import resource
+
+import pytest
+from vocabulary.certs import Certs
+from vocabulary.edge import Clock, Edge
+from vocabulary.origin import Origin
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="also the scenarios marked long: minutes, gigabytes")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes minutes or gigabytes; run by make e2e-long")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        chosen = [item for item in items if "long" not in item.keywords]
+        config.hook.pytest_deselected(items=[item for item in items if "long" in item.keywords])
+        items[:] = chosen
+
+
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory):
+    return Certs(tmp_path_factory.mktemp("certs"))
+
+
+@pytest.fixture
+def origins():
+    """Makes origins, and closes them: origins(tls=...), origins(unix=...)."""
+    made = []
+
+    def make(**options):
+        made.append(Origin(**options))
+        return made[-1]
+    make.all = made
+    yield make
+    for one in made:
+        one.stops()
+        assert not one.nonsense, f"the origin was sent what is not HTTP: {one.nonsense[0]!r}"
+
+
+@pytest.fixture
+def origin(origins):
+    return origins()
+
+
+@pytest.fixture
+def edges(tmp_path):
+    """Makes edges, and ends them in good order."""
+    made = []
+
+    def make(origin=None, **settings):
+        made.append(Edge(tmp_path / f"edge-{len(made)}", origin, **settings))
+        return made[-1]
+    yield make
+    faults = []
+    for one in made:
+        for end in (one.close, one.check_reports):
+            try:
+                end()
+            except AssertionError as fault:
+                faults.append(str(fault))
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture
+def edge(edges, origin):
+    return edges(origin)
+
+
+@pytest.fixture
+def clock(edge, origins):
+    return Clock(edge, origins.all)
+
+
+class Count:
+    """Leaves "passed failed skipped" for tools/test."""
+
+    def __init__(self):
+        self.outcomes = {"passed": set(), "failed": set(), "skipped": set()}
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed or report.skipped or report.when == "call":
+            self.outcomes[report.outcome].add(report.nodeid)
+
+    def pytest_sessionfinish(self, session):
+        failed, skipped = self.outcomes["failed"], self.outcomes["skipped"]
+        passed = self.outcomes["passed"] - failed
+        broken = int(session.exitstatus not in (0, 1, 5) and not failed)
+        folder = os.environ.get("RESULTS")
+        if folder:
+            line = f"{len(passed)} {len(failed) + broken} {len(skipped)}\n"
+            pathlib.Path(folder, "e2e").write_text(line, encoding="ascii")
+
+
+def pytest_sessionstart(session):
+    session.config.pluginmanager.register(Count(), "count")
