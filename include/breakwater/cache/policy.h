@@ -1,0 +1,100 @@
+/*
+ * policy.h - may this response be stored, may that stored one be used?  (RFC 9111, 3 and 4;
+ * RFC 5861; RFC 9213; security.md 7)
+ *
+ * Pure: no clock, no I/O.  What a response allows is read once, when it arrives, into its terms;
+ * the terms are stored with it, so that a hit parses no header of the response.
+ */
+#pragma once
+
+#include "breakwater/cache/settings.h"
+#include "breakwater/http/field.h"
+#include "breakwater/http/outcome.h"
+
+/* On what terms a stored response may be used again.  Part of the stored record: fixed width. */
+struct bw_terms {
+    int64_t asked_ms;    /* our clock when the request left */
+    int64_t answered_ms; /* our clock when the head had arrived */
+    int64_t date_s;      /* Date of the response, or answered_ms */
+    int64_t age_s;       /* Age of the response, or 0 (first value of a list; invalid: 0) */
+    int64_t lifetime_s;  /* freshness lifetime (RFC 9111, 4.2.1), >= 0 */
+    int64_t swr_s;       /* stale-while-revalidate window behind it, 0: none */
+    int64_t sie_s;       /* stale-if-error window behind it; the default of a usable entry counts */
+    uint32_t flags;      /* BW_TERMS_* */
+    int32_t status;
+};
+
+enum {
+    BW_TERMS_NO_CACHE = 1 << 0,        /* never used without revalidation */
+    BW_TERMS_NO_STALE = 1 << 1,        /* must-revalidate, proxy-revalidate, s-maxage */
+    BW_TERMS_AUTHORIZED = 1 << 2,      /* may answer requests with Authorization (3.5) */
+    BW_TERMS_VALIDATOR = 1 << 3,       /* has an ETag or Last-Modified */
+    BW_TERMS_HEURISTIC = 1 << 4,       /* lifetime was guessed */
+    BW_TERMS_IMMUTABLE = 1 << 5,       /* RFC 8246 */
+    BW_TERMS_PURGED_SOFT = 1 << 6,     /* to be treated as stale */
+};
+
+/* What the cache has to know of a request; views live as long as the request. */
+struct bw_policy_request {
+    struct bw_slice method;
+    const struct bw_fields *fields; /* as the client sent them, cleaned */
+    const struct bw_settings *settings;
+};
+
+struct bw_policy_response {
+    int status;
+    const struct bw_fields *fields;
+    int64_t asked_ms;
+    int64_t answered_ms;
+};
+
+struct bw_storable {
+    bool store;            /* may be kept */
+    bool share;            /* may answer others without asking the origin (false: no-cache, lifetime 0 without window) */
+    enum bw_reason reason; /* why not */
+    struct bw_terms terms; /* valid when store */
+};
+
+/*
+ * Judge a response.  Precedence of the lifetime: rule > Breakwater-Cache-Control >
+ * CDN-Cache-Control > Surrogate-Control > Cache-Control > Expires > heuristic.  Vary, size and the
+ * framing are judged by others.
+ */
+struct bw_storable bw_policy_storable(const struct bw_policy_request *rq,
+                                      const struct bw_policy_response *res);
+
+enum bw_use {
+    BW_USE_FRESH,      /* as it is */
+    BW_USE_UPDATING,   /* as it is, and refresh behind it (RFC 5861, 3) */
+    BW_USE_REVALIDATE, /* ask the origin first */
+    BW_USE_NEVER,      /* not for this request (Authorization) */
+};
+
+struct bw_usable {
+    enum bw_use use;
+    enum bw_reason reason; /* why not fresh */
+    bool on_error;         /* may be served if the origin cannot be had or answers 5xx */
+    int64_t age_s;         /* RFC 9111, 4.2.3 */
+    int64_t ttl_s;         /* freshness left; negative when stale */
+};
+
+/* May a stored response with these terms answer this request at `now_ms`? */
+struct bw_usable bw_policy_usable(const struct bw_policy_request *rq, const struct bw_terms *terms,
+                                  int64_t now_ms);
+
+/* The age of the response at `now_ms`, never negative (RFC 9111, 4.2.3). */
+int64_t bw_policy_age_s(const struct bw_terms *terms, int64_t now_ms);
+
+/* Does the request carry no-store (its response is then passed), only-if-cached? */
+bool bw_policy_request_no_store(const struct bw_policy_request *rq);
+bool bw_policy_request_only_if_cached(const struct bw_policy_request *rq);
+
+/* Is a response with that status to an unsafe method a reason to invalidate (RFC 9111, 4.4)? */
+bool bw_policy_invalidates(struct bw_slice method, int status);
+
+/*
+ * Which fields of a response are not stored: connection fields, those that no-cache="..." or
+ * private="..." name (RFC 9111, 3.1 and 5.2.2), Set-Cookie with set_cookie: strip.
+ */
+bool bw_policy_field_stored(const struct bw_fields *fields, const struct bw_field *field,
+                            const struct bw_settings *settings);
