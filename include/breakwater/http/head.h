@@ -37,10 +37,10 @@ struct bw_request_head {
     uint64_t content_length;
     struct bw_fields fields; /* all but Host, Content-Length, Transfer-Encoding */
     enum bw_framing framing;
-    uint8_t minor;          /* HTTP/1.minor: 0 or 1; HTTP/2 sets 1 */
-    bool keep_alive;        /* may the connection be used again, as far as the client says */
-    bool expect_continue;   /* HTTP/1.1 only */
-    bool upgrade;           /* Connection: upgrade with an Upgrade field, HTTP/1.1 only */
+    uint8_t minor;        /* HTTP/1.minor: 0 or 1; HTTP/2 sets 1 */
+    bool keep_alive;      /* may the connection be used again, as far as the client says */
+    bool expect_continue; /* HTTP/1.1 only */
+    bool upgrade;         /* Connection: upgrade with an Upgrade field, HTTP/1.1 only */
 };
 
 struct bw_response_head {
@@ -50,7 +50,7 @@ struct bw_response_head {
     struct bw_fields fields; /* all but Content-Length, Transfer-Encoding */
     enum bw_framing framing; /* for a GET; see bw_head_response_framing() */
     uint8_t minor;
-    bool keep_alive;
+    bool keep_alive; /* as far as version and Connection say; BW_FRAMING_CLOSE ends it anyway */
 };
 
 /*
@@ -65,18 +65,23 @@ enum bw_head_verdict bw_head_parse_request(char *bytes, size_t len, struct bw_fi
 bool bw_head_parse_response(char *bytes, size_t len, struct bw_field *fields, size_t max,
                             struct bw_response_head *out);
 
-/* The framing of this response to a request with that method (RFC 9112, 6.3: HEAD, 1xx, 204, 304). */
+/* The framing of this response to a request with that method (RFC 9112, 6.3: HEAD, 1xx, 204, 304).
+ */
 enum bw_framing bw_head_response_framing(const struct bw_response_head *r, struct bw_slice method);
 
 /*
  * Where the head in `bytes` ends: the length up to and including the empty line, or 0 when it is
- * not complete.  `*scanned` (0 at first) remembers how far was looked.
+ * not complete.  `*scanned` (0 at first) remembers how far was looked.  An empty line without CR
+ * is an end, too, so that the parsers can refuse such a head at once.
  */
 size_t bw_head_find_end(const char *bytes, size_t len, size_t *scanned);
 
-/* Is it a valid Host / :authority: reg-name, IPv4 or [IPv6], optional port 1..65535? */
+/*
+ * Is it a valid Host / :authority: reg-name of letters, digits, '-', '_' and '.' (no empty label),
+ * IPv4 or [IPv6], optional port 1..65535 without leading zeros?
+ */
 bool bw_head_authority_valid(struct bw_slice authority);
-/* The checks on methods and targets that HTTP/2 shares: token; origin-form of allowed bytes. */
+/* The checks on methods and targets that HTTP/2 shares: short token; origin-form, not too long. */
 bool bw_head_method_valid(struct bw_slice method);
 bool bw_head_target_valid(struct bw_slice target);
 /* A token (RFC 9110, 5.6.2) and a field value without controls (5.5). */

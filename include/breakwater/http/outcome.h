@@ -25,50 +25,50 @@ enum bw_outcome {
 enum bw_reason {
     BW_REASON_NONE = 0,
     /* why nothing stored was used */
-    BW_REASON_URI_MISS,        /* nothing stored under this key */
-    BW_REASON_VARY_MISS,       /* stored, but no variant for these request fields */
-    BW_REASON_STALE,           /* stored, expired, not usable as it is */
-    BW_REASON_NO_CACHE,        /* the response demands revalidation */
-    BW_REASON_REQUEST,         /* the client demanded it (Cache-Control of the request) */
-    BW_REASON_METHOD,          /* not GET or HEAD */
-    BW_REASON_RULE,            /* cache: bypass */
-    BW_REASON_UPGRADE,         /* the request asks to leave HTTP */
-    BW_REASON_BODY,            /* GET or HEAD with a body */
-    BW_REASON_AUTHORIZATION,   /* credentials, and the response does not allow sharing */
-    BW_REASON_PASS_LEARNT,     /* the last response for this key was not shareable */
-    BW_REASON_ONLY_IF_CACHED,  /* 504: the client wanted a stored response or nothing */
+    BW_REASON_URI_MISS,       /* nothing stored under this key */
+    BW_REASON_VARY_MISS,      /* stored, but no variant for these request fields */
+    BW_REASON_STALE,          /* stored, expired, not usable as it is */
+    BW_REASON_NO_CACHE,       /* the response demands revalidation */
+    BW_REASON_REQUEST,        /* the client demanded it (Cache-Control of the request) */
+    BW_REASON_METHOD,         /* not GET or HEAD */
+    BW_REASON_RULE,           /* cache: bypass */
+    BW_REASON_UPGRADE,        /* the request asks to leave HTTP */
+    BW_REASON_BODY,           /* GET or HEAD with a body */
+    BW_REASON_AUTHORIZATION,  /* credentials, and the response does not allow sharing */
+    BW_REASON_PASS_LEARNT,    /* the last response for this key was not shareable */
+    BW_REASON_ONLY_IF_CACHED, /* 504: the client wanted a stored response or nothing */
     /* why a response was not stored */
     BW_REASON_NO_STORE,
     BW_REASON_PRIVATE,
     BW_REASON_SET_COOKIE,
-    BW_REASON_STATUS,          /* a status that is not stored without explicit freshness, or never */
-    BW_REASON_NO_FRESHNESS,    /* no lifetime, no validator, no heuristic */
-    BW_REASON_VARY_ANY,        /* Vary: * or more fields than we take */
-    BW_REASON_TOO_LARGE,       /* above cache.max_object */
-    BW_REASON_PARTIAL,         /* 206 or 416 */
-    BW_REASON_REFLECTED_ORIGIN,/* Origin reflected in Access-Control-Allow-Origin without Vary */
-    BW_REASON_TTL_OFF,         /* a rule's ttl says off */
-    BW_REASON_NOT_ADMITTED,    /* eviction: not worth what it would push out */
-    BW_REASON_STORE_LOST,      /* the writer or the disk could not take it */
-    BW_REASON_MEMORY,          /* the budget could not take it */
-    BW_REASON_PURGED,          /* purged while it was fetched */
+    BW_REASON_STATUS,       /* a status that is not stored without explicit freshness, or never */
+    BW_REASON_NO_FRESHNESS, /* no lifetime, no validator, no heuristic */
+    BW_REASON_VARY_ANY,     /* Vary: * or more fields than we take */
+    BW_REASON_TOO_LARGE,    /* above cache.max_object */
+    BW_REASON_PARTIAL,      /* 206 or 416 */
+    BW_REASON_REFLECTED_ORIGIN, /* Origin reflected in Access-Control-Allow-Origin without Vary */
+    BW_REASON_TTL_OFF,          /* a rule's ttl says off */
+    BW_REASON_NOT_ADMITTED,     /* eviction: not worth what it would push out */
+    BW_REASON_STORE_LOST,       /* the writer or the disk could not take it */
+    BW_REASON_MEMORY,           /* the budget could not take it */
+    BW_REASON_PURGED,           /* purged while it was fetched */
     /* why the origin could not be had */
     BW_REASON_RESOLVE,
     BW_REASON_CONNECT,
     BW_REASON_CONNECT_TIMEOUT,
-    BW_REASON_TLS,             /* handshake failed */
+    BW_REASON_TLS, /* handshake failed */
     BW_REASON_TLS_TIMEOUT,
-    BW_REASON_CERTIFICATE,     /* name or chain not valid */
+    BW_REASON_CERTIFICATE, /* name or chain not valid */
     BW_REASON_FIRST_BYTE_TIMEOUT,
     BW_REASON_BETWEEN_BYTES_TIMEOUT,
-    BW_REASON_SEND,            /* the request could not be written */
-    BW_REASON_CLOSED,          /* closed without an answer */
-    BW_REASON_BAD_RESPONSE,    /* not HTTP as we accept it */
-    BW_REASON_TRUNCATED,       /* shorter than it said */
-    BW_REASON_QUEUE_FULL,      /* connections to the servers are at their limit */
-    BW_REASON_SHED,            /* our own limits: memory, waiters, wait time */
-    BW_REASON_DRAINED,         /* shutting down */
-    BW_REASON_ORIGIN_STATUS,   /* the origin answered 5xx */
+    BW_REASON_SEND,          /* the request could not be written */
+    BW_REASON_CLOSED,        /* closed without an answer */
+    BW_REASON_BAD_RESPONSE,  /* not HTTP as we accept it */
+    BW_REASON_TRUNCATED,     /* shorter than it said */
+    BW_REASON_QUEUE_FULL,    /* connections to the servers are at their limit */
+    BW_REASON_SHED,          /* our own limits: memory, waiters, wait time */
+    BW_REASON_DRAINED,       /* shutting down */
+    BW_REASON_ORIGIN_STATUS, /* the origin answered 5xx */
     /* why a request was refused */
     BW_REASON_BAD_HEAD,
     BW_REASON_BAD_TARGET,
@@ -77,7 +77,7 @@ enum bw_reason {
     BW_REASON_METHOD_NOT_ALLOWED,
     BW_REASON_TIMEOUT,
     BW_REASON_UNKNOWN_HOST,
-    BW_REASON_LOOP,            /* our own Via came back */
+    BW_REASON_LOOP, /* our own Via came back */
     BW_REASON_COUNT,
 };
 
