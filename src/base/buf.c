@@ -15,7 +15,7 @@
 
 enum { FIRST_CAPACITY = 256 };
 
-static const char HEX[] = "0123456789abcdef";
+static const char hex_digits[] = "0123456789abcdef";
 
 /* Makes room for `n` bytes and a NUL after them: vsnprintf() writes one. */
 static char *reserve(struct bw_buf *b, size_t n)
@@ -99,7 +99,7 @@ void bw_buf_json(struct bw_buf *b, struct bw_slice s)
         if (escape != NULL) {
             bw_buf_str(b, escape);
         } else if (c < 0x20 || c > 0x7E) {
-            const char code[6] = {'\\', 'u', '0', '0', HEX[c >> 4], HEX[c & 15]};
+            const char code[6] = {'\\', 'u', '0', '0', hex_digits[c >> 4], hex_digits[c & 15]};
             bw_buf_append(b, code, sizeof(code));
         } else {
             bw_buf_char(b, (char)c);

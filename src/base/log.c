@@ -32,7 +32,7 @@ static _Atomic int threshold = BW_LOG_INFO;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct limited table[LIMITED_PAIRS]; /* under lock */
 
-static const char HEX[] = "0123456789abcdef";
+static const char hex_digits[] = "0123456789abcdef";
 
 static const char *level_name(enum bw_log_level level)
 {
@@ -88,8 +88,8 @@ static size_t escape(char *out, size_t cap, const char *message)
         }
         out[n++] = '\\';
         out[n++] = 'x';
-        out[n++] = HEX[c >> 4];
-        out[n++] = HEX[c & 15];
+        out[n++] = hex_digits[c >> 4];
+        out[n++] = hex_digits[c & 15];
     }
     return n;
 }

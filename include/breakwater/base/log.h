@@ -10,7 +10,9 @@ enum bw_log_level { BW_LOG_DEBUG, BW_LOG_INFO, BW_LOG_WARN, BW_LOG_ERROR };
 
 void bw_log_set_level(enum bw_log_level level);
 void bw_log(enum bw_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The same, at most once a minute for each `what` (a string literal) and `who` (an address, "" for
- * any). */
+/*
+ * The same, at most once a minute for each `what` (a string literal) and `who` (an address, "" for
+ * any), and at most 256 such lines a minute in all.
+ */
 void bw_log_limited(enum bw_log_level level, const char *what, const char *who, const char *fmt,
                     ...) __attribute__((format(printf, 4, 5)));
