@@ -11,7 +11,7 @@
 
 enum { LONGEST = 27, WIDEST = 9 };
 
-static const struct bw_slice NAMES[BW_F_COUNT] = {
+static const struct bw_slice known_names[BW_F_COUNT] = {
     [BW_F_OTHER] = BW_S(""),
     [BW_F_ACCEPT] = BW_S("accept"),
     [BW_F_ACCEPT_CHARSET] = BW_S("accept-charset"),
@@ -97,7 +97,7 @@ static const struct bw_slice NAMES[BW_F_COUNT] = {
 };
 
 /* Ids by the length of their names; BW_F_OTHER ends a row. */
-static const unsigned char BY_LENGTH[LONGEST + 1][WIDEST + 1] = {
+static const unsigned char by_length[LONGEST + 1][WIDEST + 1] = {
     [2] = {BW_F_TE},
     [3] = {BW_F_AGE, BW_F_VIA},
     [4] = {BW_F_HOST, BW_F_DATE, BW_F_ETAG, BW_F_VARY, BW_F_LINK},
@@ -137,8 +137,8 @@ enum bw_field_id bw_field_lookup(struct bw_slice name)
         return BW_F_OTHER;
     const size_t last = name.len - 1;
 
-    for (const unsigned char *id = BY_LENGTH[name.len]; *id != BW_F_OTHER; ++id) {
-        const char *known = NAMES[*id].base;
+    for (const unsigned char *id = by_length[name.len]; *id != BW_F_OTHER; ++id) {
+        const char *known = known_names[*id].base;
         if (known[0] == name.base[0] && known[last] == name.base[last] &&
             memcmp(known, name.base, name.len) == 0)
             return (enum bw_field_id) * id;
@@ -149,7 +149,7 @@ enum bw_field_id bw_field_lookup(struct bw_slice name)
 struct bw_slice bw_field_name(enum bw_field_id id)
 {
     BW_ASSERT(id < BW_F_COUNT);
-    return NAMES[id];
+    return known_names[id];
 }
 
 /* The first field from `at` on with that id, or NULL. */

@@ -1,10 +1,11 @@
 /*
  * head.c - request and response heads, read once from front to end.
  *
- * Two tables carry the grammar: TOK says in one look-up whether a byte belongs in a token and what
- * it is in lower case, CLASS says in which kinds of text a byte may stand.  CR is in neither, and a
- * head ends with CRLF CRLF, so every scan stops inside the buffer without asking for its end.  A
- * field that frames or routes the message has a role, found by its id; all others are kept.
+ * Two tables carry the grammar: token_char says in one look-up whether a byte belongs in a token
+ * and what it is in lower case, class_bits says in which kinds of text a byte may stand.  CR is in
+ * neither, and a head ends with CRLF CRLF, so every scan stops inside the buffer without asking for
+ * its end.  A field that frames or routes the message has a role, found by its id; all others are
+ * kept.
  *
  * Two parties that read the same bytes differently are how requests are smuggled: whatever another
  * parser could take for something else ends here, and the connection with it.
@@ -21,7 +22,7 @@ enum { IN_VALUE = 1, IN_TARGET = 2, IN_HOST = 4 };
 enum { OPTION_MAX = 32, HOST_MAX = 255, LENGTH_DIGITS_MAX = 18 };
 
 /* RFC 9110, 5.6.2: the lower case of a token character, 0 for any other byte. */
-static const unsigned char TOK[256] = {
+static const unsigned char token_char[256] = {
     ['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*',
     ['+'] = '+', ['-'] = '-', ['.'] = '.', ['^'] = '^', ['_'] = '_', ['`'] = '`',   ['|'] = '|',
     ['~'] = '~', ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4',   ['5'] = '5',
@@ -39,7 +40,7 @@ static const unsigned char TOK[256] = {
  * holds and that parsers disagree about (RFC 3986, 2; security.md 6).  IN_HOST: a reg-name as
  * DNS and people write it.
  */
-static const unsigned char CLASS[256] = {
+static const unsigned char class_bits[256] = {
     ['\t'] = IN_VALUE,
     [' '] = IN_VALUE,
     ['!'] = IN_VALUE | IN_TARGET,
@@ -69,7 +70,7 @@ static const unsigned char CLASS[256] = {
 /* What a field does to the reader besides being kept. */
 enum role { KEPT, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE };
 
-static const unsigned char REQUEST_ROLES[BW_F_COUNT] = {
+static const unsigned char request_roles[BW_F_COUNT] = {
     [BW_F_HOST] = HOST,
     [BW_F_CONTENT_LENGTH] = LENGTH,
     [BW_F_TRANSFER_ENCODING] = CODING,
@@ -78,7 +79,7 @@ static const unsigned char REQUEST_ROLES[BW_F_COUNT] = {
     [BW_F_UPGRADE] = UPGRADE,
 };
 
-static const unsigned char RESPONSE_ROLES[BW_F_COUNT] = {
+static const unsigned char response_roles[BW_F_COUNT] = {
     [BW_F_CONTENT_LENGTH] = LENGTH,
     [BW_F_TRANSFER_ENCODING] = CODING,
     [BW_F_CONNECTION] = CONNECTION,
@@ -88,7 +89,7 @@ static const unsigned char RESPONSE_ROLES[BW_F_COUNT] = {
  * Fields that are meant for every recipient (RFC 9110, 7.6.1): a Connection option that names one
  * would make us drop what protects the response or the user.
  */
-static const bool END_TO_END[BW_F_COUNT] = {
+static const bool end_to_end[BW_F_COUNT] = {
     [BW_F_ACCEPT] = true,
     [BW_F_ACCEPT_ENCODING] = true,
     [BW_F_ACCEPT_LANGUAGE] = true,
@@ -151,7 +152,7 @@ struct reader {
 
 static unsigned char class_of(char c)
 {
-    return CLASS[(unsigned char)c];
+    return class_bits[(unsigned char)c];
 }
 
 static bool is_blank(char c)
@@ -174,7 +175,7 @@ bool bw_head_token_valid(struct bw_slice s)
     bool valid = s.len > 0;
 
     for (size_t i = 0; i < s.len; ++i)
-        valid &= TOK[(unsigned char)s.base[i]] != 0;
+        valid &= token_char[(unsigned char)s.base[i]] != 0;
     return valid;
 }
 
@@ -257,7 +258,7 @@ static bool read_name(struct reader *r, struct bw_slice *name)
     char *from = r->p;
     unsigned char c;
 
-    while ((c = TOK[(unsigned char)*r->p]) != 0)
+    while ((c = token_char[(unsigned char)*r->p]) != 0)
         *r->p++ = (char)c;
     *name = bw_slice(from, (size_t)(r->p - from));
     return name->len > 0 && name->len <= BW_HEAD_NAME_MAX && *r->p++ == ':';
@@ -335,7 +336,7 @@ static bool note_option(struct reader *r, struct bw_slice option)
     r->asks_keep_alive |= id == BW_F_KEEP_ALIVE;
     r->asks_upgrade |= id == BW_F_UPGRADE;
     /* origins are known to name Transfer-Encoding, which does no harm in a response */
-    return !END_TO_END[id] && (id != BW_F_TRANSFER_ENCODING || r->roles == RESPONSE_ROLES);
+    return !end_to_end[id] && (id != BW_F_TRANSFER_ENCODING || r->roles == response_roles);
 }
 
 static bool take_option(struct reader *r, struct bw_slice option)
@@ -347,7 +348,7 @@ static bool take_option(struct reader *r, struct bw_slice option)
     if (option.len > sizeof(lower))
         return true;
     for (size_t i = 0; i < option.len; ++i)
-        lower[i] = (char)TOK[(unsigned char)option.base[i]];
+        lower[i] = (char)token_char[(unsigned char)option.base[i]];
     return note_option(r, bw_slice(lower, option.len));
 }
 
@@ -445,7 +446,7 @@ static enum bw_head_verdict read_request_line(struct reader *r, struct bw_reques
 {
     char *from = r->p;
 
-    while (TOK[(unsigned char)*r->p] != 0)
+    while (token_char[(unsigned char)*r->p] != 0)
         ++r->p;
     size_t n = (size_t)(r->p - from);
     if (n == 0 || n > BW_HEAD_METHOD_MAX || *r->p++ != ' ')
@@ -465,11 +466,11 @@ static enum bw_head_verdict read_request_line(struct reader *r, struct bw_reques
 /* Behind "http://" or "https://", in any case; base NULL: another scheme or none. */
 static struct bw_slice skip_scheme(struct bw_slice target)
 {
-    static const struct bw_slice SCHEMES[] = {BW_S("http://"), BW_S("https://")};
+    static const struct bw_slice schemes[] = {BW_S("http://"), BW_S("https://")};
 
-    for (size_t i = 0; i < BW_ARRAY_LEN(SCHEMES); ++i) {
-        size_t n = SCHEMES[i].len;
-        if (target.len > n && bw_slice_eq_nocase(bw_slice(target.base, n), SCHEMES[i]))
+    for (size_t i = 0; i < BW_ARRAY_LEN(schemes); ++i) {
+        size_t n = schemes[i].len;
+        if (target.len > n && bw_slice_eq_nocase(bw_slice(target.base, n), schemes[i]))
             return bw_slice(target.base + n, target.len - n);
     }
     return bw_slice(NULL, 0);
@@ -527,7 +528,7 @@ enum bw_head_verdict bw_head_parse_request(char *bytes, size_t len, struct bw_fi
                                            size_t max, struct bw_request_head *out)
 {
     struct reader r = {
-        .p = bytes, .end = bytes + len, .roles = REQUEST_ROLES, .fields = &out->fields, .max = max};
+        .p = bytes, .end = bytes + len, .roles = request_roles, .fields = &out->fields, .max = max};
     enum bw_head_verdict verdict;
 
     *out = (struct bw_request_head){.fields = {fields, 0}};
@@ -593,7 +594,7 @@ bool bw_head_parse_response(char *bytes, size_t len, struct bw_field *fields, si
 {
     struct reader r = {.p = bytes,
                        .end = bytes + len,
-                       .roles = RESPONSE_ROLES,
+                       .roles = response_roles,
                        .fields = &out->fields,
                        .max = max};
 
@@ -612,9 +613,17 @@ enum bw_framing bw_head_response_framing(const struct bw_response_head *r, struc
     return bw_slice_eq(method, BW_S("HEAD")) ? BW_FRAMING_NONE : r->framing;
 }
 
+/* The length of an empty line at the front of `s`, with or without its CR; 0: it is none. */
+static size_t empty_line(struct bw_slice s)
+{
+    if (bw_slice_starts(s, BW_S("\n")))
+        return 1;
+    return bw_slice_starts(s, BW_S("\r\n")) ? 2 : 0;
+}
+
 /*
- * An empty line is looked for with or without its CRs.  The parsers refuse the latter, but at once:
- * a client who ends lines with LF alone must not wait for a timeout to learn it.
+ * The parsers refuse a line without CR, but they shall see it at once: a client who ends lines with
+ * LF alone must not wait for a timeout to learn it.
  */
 size_t bw_head_find_end(const char *bytes, size_t len, size_t *scanned)
 {
@@ -624,10 +633,9 @@ size_t bw_head_find_end(const char *bytes, size_t len, size_t *scanned)
 
     while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
         ++p;
-        if (p < end && *p == '\n')
-            return (size_t)(p - bytes) + 1;
-        if (end - p >= 2 && p[0] == '\r' && p[1] == '\n')
-            return (size_t)(p - bytes) + 2;
+        size_t n = empty_line(bw_slice(p, (size_t)(end - p)));
+        if (n > 0)
+            return (size_t)(p - bytes) + n;
     }
     *scanned = len;
     return 0;
@@ -636,7 +644,7 @@ size_t bw_head_find_end(const char *bytes, size_t len, size_t *scanned)
 static const struct {
     int status;
     const char *reason;
-} VERDICTS[] = {
+} verdicts[] = {
     [BW_HEAD_OK] = {200, "The request can be read."},
     [BW_HEAD_BAD_REQUEST] = {400, "The request is not valid HTTP."},
     [BW_HEAD_TARGET_TOO_LONG] = {414, "The address in the request is too long."},
@@ -648,12 +656,12 @@ static const struct {
 
 int bw_head_verdict_status(enum bw_head_verdict v)
 {
-    BW_ASSERT(v < BW_ARRAY_LEN(VERDICTS));
-    return VERDICTS[v].status;
+    BW_ASSERT(v < BW_ARRAY_LEN(verdicts));
+    return verdicts[v].status;
 }
 
 const char *bw_head_verdict_reason(enum bw_head_verdict v)
 {
-    BW_ASSERT(v < BW_ARRAY_LEN(VERDICTS));
-    return VERDICTS[v].reason;
+    BW_ASSERT(v < BW_ARRAY_LEN(verdicts));
+    return verdicts[v].reason;
 }

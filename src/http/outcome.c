@@ -8,7 +8,7 @@
 
 #include "breakwater/base/check.h"
 
-static const char *const OUTCOMES[BW_OUTCOME_COUNT] = {
+static const char *const outcomes[BW_OUTCOME_COUNT] = {
     [BW_OUTCOME_HIT] = "hit",           [BW_OUTCOME_STALE] = "stale",
     [BW_OUTCOME_UPDATING] = "updating", [BW_OUTCOME_REVALIDATED] = "revalidated",
     [BW_OUTCOME_MISS] = "miss",         [BW_OUTCOME_EXPIRED] = "expired",
@@ -20,7 +20,7 @@ static const char *const OUTCOMES[BW_OUTCOME_COUNT] = {
 static const struct {
     const char *name;
     const char *sentence;
-} REASONS[BW_REASON_COUNT] = {
+} reasons[BW_REASON_COUNT] = {
     [BW_REASON_NONE] = {"none", "Nothing stood in the way."},
     [BW_REASON_URI_MISS] = {"uri-miss", "Nothing is stored under this address."},
     [BW_REASON_VARY_MISS] = {"vary-miss",
@@ -92,17 +92,17 @@ static const struct {
 const char *bw_outcome_name(enum bw_outcome o)
 {
     BW_ASSERT(o < BW_OUTCOME_COUNT);
-    return OUTCOMES[o];
+    return outcomes[o];
 }
 
 const char *bw_reason_name(enum bw_reason r)
 {
     BW_ASSERT(r < BW_REASON_COUNT);
-    return REASONS[r].name;
+    return reasons[r].name;
 }
 
 const char *bw_reason_sentence(enum bw_reason r)
 {
     BW_ASSERT(r < BW_REASON_COUNT);
-    return REASONS[r].sentence;
+    return reasons[r].sentence;
 }

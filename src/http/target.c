@@ -10,7 +10,7 @@
 
 #include "breakwater/http/head.h"
 
-static const signed char HEX_VALUE[256] = {
+static const signed char hex_plus_one[256] = {
     /* 0: no digit; else its value plus one, so that the table needs no entry for the others */
     ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
     ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
@@ -18,14 +18,14 @@ static const signed char HEX_VALUE[256] = {
 };
 
 /* RFC 3986, 2.3 */
-static const bool UNRESERVED[256] = {
+static const bool is_unreserved[256] = {
     ['-'] = true, ['.'] = true,         ['0' ... '9'] = true, ['A' ... 'Z'] = true,
     ['_'] = true, ['a' ... 'z'] = true, ['~'] = true,
 };
 
 static int hex_value(char c)
 {
-    return HEX_VALUE[(unsigned char)c] - 1;
+    return hex_plus_one[(unsigned char)c] - 1;
 }
 
 /* The byte that "%xx" at `p` stands for; only for what percents_valid() has seen. */
@@ -65,7 +65,7 @@ static bool percents_normal(struct bw_slice path)
     const char *p = path.base;
 
     while ((p = find_percent(p, end)) != NULL) {
-        if (UNRESERVED[decode(p)] || is_lower_hex(p[1]) || is_lower_hex(p[2]))
+        if (is_unreserved[decode(p)] || is_lower_hex(p[1]) || is_lower_hex(p[2]))
             return false;
         p += 3;
     }
@@ -109,7 +109,7 @@ static size_t write_segment(struct bw_slice segment, char *out)
             continue;
         }
         unsigned char c = decode(p);
-        if (UNRESERVED[c]) {
+        if (is_unreserved[c]) {
             out[n++] = (char)c;
         } else {
             out[n++] = '%';

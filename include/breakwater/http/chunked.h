@@ -2,7 +2,8 @@
  * chunked.h - the chunked coding, decoded strictly and bit by bit  (RFC 9112, 7.1).
  *
  * Pure, no allocation, incremental at any byte.  Shared by the server and the origin side.
- * At most 15 hex digits of size, 100 bytes of extensions and 4 KiB of trailers a message; CRLF only.
+ * At most 15 hex digits of size, 100 bytes of extensions and 4 KiB of trailers a message; lines end
+ * with CRLF only.
  */
 #pragma once
 
