@@ -1,0 +1,191 @@
+"""Wrong use: one line that names the thing and the cure, exit status 2, nothing touched."""
+import pathlib
+import re
+import socket
+import subprocess
+
+import pytest
+
+from vocabulary.edge import BINARY, Edge, free_port
+from vocabulary.wire import until
+
+
+def breakwater(*arguments, **options):
+    return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=30, check=False, **options)
+
+
+def complains(result, *words):
+    """Exit status 2, and one line on stderr with all these words."""
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert (result.returncode, len(lines)) == (2, 1), result
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ([], ["run"]),
+    (["rum"], ["rum", "run"]),
+    (["run"], ["--origin"]),
+    (["run", "--orgin", "http://127.0.0.1:1"], ["--orgin", "--origin"]),
+    (["run", "--origin"], ["--origin"]),
+    (["run", "--origin", "ftp://127.0.0.1"], ["ftp"]),
+    (["run", "--origin", "http://127.0.0.1:99999"], ["99999"]),
+    (["run", "--origin", "http://127.0.0.1:1", "--listen", "127.0.0.1"], ["127.0.0.1"]),
+    (["run", "--origin", "http://127.0.0.1:1", "--listen", "127.0.0.1:x"], ["127.0.0.1:x"]),
+    (["run", "--origin", "http://127.0.0.1:1", "--cache-size", "10"], ["10"]),
+    (["run", "--origin", "http://127.0.0.1:1", "--cache-size", "ten"], ["ten"]),
+    (["run", "--origin", "http://127.0.0.1:1", "--workers", "-1"], ["-1"]),
+    (["run", "--origin", "http://127.0.0.1:1", "--workers", "many"], ["many"]),
+    (["run", "--origin", "http://127.0.0.1:1", "--config", "/nonexistent.yaml"], ["/nonexistent.yaml"]),
+    (["run", "--origin", "http://127.0.0.1:1", "--listen", "https://127.0.0.1:1"], ["certificate"]),
+    (["check"], ["--config"]),
+    (["check", "--config", "/nonexistent.yaml"], ["/nonexistent.yaml"]),
+    (["version", "now"], ["now"]),
+], ids=lambda value: " ".join(value) if isinstance(value, list) else None)
+def test_a_wrong_command_line_is_answered_by_one_line(arguments, words):
+    complains(breakwater(*arguments), *words)
+
+
+@pytest.mark.parametrize("text, words", [
+    ("origin: http://127.0.0.1:1\nlisten_on: 1\n", ["2", "listen_on"]),
+    ("orgin: http://127.0.0.1:1\n", ["orgin", "origin"]),
+    ("listen: ':8080'\n", ["origin"]),
+    ("origin: http://127.0.0.1:1\ncache: {size: 10}\n", ["2", "cache.size", "10"]),
+    ("origin: http://127.0.0.1:1\ncache: {size: 10s}\n", ["cache.size", "10s"]),
+    ("origin: http://127.0.0.1:1\nlimits: {idle_timeout: 60}\n", ["limits.idle_timeout", "60"]),
+    ("origin: http://127.0.0.1:1\norigin: http://127.0.0.1:2\n", ["origin"]),
+    ("origin: http://127.0.0.1:1\nrules: [{name: a, match: {path: '~('}}]\n", ["path", "("]),
+    ("origin: http://127.0.0.1:1\nrules: [{name: a, pool: none}]\n", ["pool", "none"]),
+    ("origin: http://127.0.0.1:1\nrules: [{name: a, cache: sometimes}]\n", ["cache", "sometimes"]),
+    ("origin: [http://127.0.0.1:1\n", ["1"]),
+    ("origin: \"${BREAKWATER_UNSET_NAME}\"\n", ["BREAKWATER_UNSET_NAME"]),
+    ("- origin\n", ["1"]),
+    ("", ["origin"]),
+])
+def test_a_wrong_file_is_answered_by_its_line_and_the_key(tmp_path, text, words):
+    file = tmp_path / "breakwater.yaml"
+    file.write_text(text)
+
+    for command in (["check"], ["run"]):
+        complains(breakwater(*command, "--config", str(file)), "breakwater.yaml", *words)
+
+
+def test_an_address_in_use_is_named(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = breakwater("run", "--origin", "http://127.0.0.1:1", "--listen", address, "--cache-dir",
+                            str(tmp_path / "cache"), "--admin", f"127.0.0.1:{free_port()}")
+
+    complains(result, address, "in use")
+    assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").iterdir())
+
+
+def test_an_unusable_cache_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+
+    complains(breakwater("run", "--origin", "http://127.0.0.1:1", "--listen", f"127.0.0.1:{free_port()}",
+                         "--admin", f"127.0.0.1:{free_port()}", "--cache-dir", str(tmp_path / "file")),
+              str(tmp_path / "file"))
+
+
+def test_a_disk_that_is_too_small_is_named(tmp_path):
+    complains(breakwater("run", "--origin", "http://127.0.0.1:1", "--listen", f"127.0.0.1:{free_port()}",
+                         "--admin", f"127.0.0.1:{free_port()}", "--cache-dir", str(tmp_path / "cache"),
+                         "--cache-size", "900TiB"), "900TiB", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("fault", ["missing", "garbage", "other key"])
+def test_an_unreadable_certificate_is_named(tmp_path, certs, fault):
+    certificate = certs.server("edge.test")
+    files = {"certificate": certificate.certificate, "key": certificate.key}
+    if fault == "missing":
+        files["certificate"] = str(tmp_path / "missing.crt")
+    elif fault == "garbage":
+        (tmp_path / "garbage.crt").write_text("-----BEGIN NONSENSE-----")
+        files["certificate"] = str(tmp_path / "garbage.crt")
+    else:
+        files["key"] = certs.server("edge.test").key
+
+    result = breakwater("run", "--origin", "http://127.0.0.1:1", "--listen", f"https://127.0.0.1:{free_port()}",
+                        "--admin", f"127.0.0.1:{free_port()}", "--cache-dir", str(tmp_path / "cache"),
+                        "--certificate", files["certificate"], "--key", files["key"])
+
+    complains(result, files["key"] if fault == "other key" else files["certificate"])
+
+
+def test_check_says_that_a_file_is_good(tmp_path):
+    file = tmp_path / "breakwater.yaml"
+    file.write_text("origin: http://127.0.0.1:1\n")
+
+    result = breakwater("check", "--config", str(file))
+
+    assert result.returncode == 0
+    assert result.stderr == ""
+
+
+def test_check_prints_the_whole_configuration_and_it_is_one(tmp_path):
+    file, printed = tmp_path / "breakwater.yaml", tmp_path / "printed.yaml"
+    file.write_text("origin: http://127.0.0.1:1\ncache: {size: 5GiB}\n")
+
+    result = breakwater("check", "--config", str(file), "--print")
+    printed.write_text(result.stdout)
+
+    assert result.returncode == 0
+    assert re.search(r"size: +5GiB", result.stdout)
+    assert "idle_timeout: " in result.stdout
+    assert breakwater("check", "--config", str(printed)).returncode == 0
+
+
+@pytest.mark.parametrize("file", ["conf/breakwater.yaml", "conf/full.yaml", "conf/examples/rfc9111.yaml"])
+def test_the_files_that_come_with_it_are_good(file):
+    path = pathlib.Path(__file__).parents[2] / file
+
+    assert breakwater("check", "--config", str(path)).returncode == 0
+
+
+def test_a_duration_can_be_a_variable_of_the_environment(tmp_path):
+    file = tmp_path / "breakwater.yaml"
+    file.write_text("origin: \"${THE_ORIGIN}\"\nlimits: {idle_timeout: \"${IDLE:-7s}\"}\n")
+
+    result = breakwater("check", "--config", str(file), "--print", env={"THE_ORIGIN": "http://127.0.0.1:7"})
+
+    assert "http://127.0.0.1:7" in result.stdout
+    assert re.search(r"idle_timeout: +7s", result.stdout)
+
+
+def test_version_is_one_line():
+    result = breakwater("version")
+
+    assert result.returncode == 0
+    assert re.fullmatch(r"breakwater \d+\.\d+\.\d+.*\n", result.stdout)
+
+
+def test_stats_needs_a_breakwater_to_ask():
+    port = free_port()
+
+    result = breakwater("stats", "--admin", f"127.0.0.1:{port}")
+
+    assert result.returncode in (1, 2)
+    assert str(port) in result.stderr
+
+
+def test_flags_alone_are_enough(origin, tmp_path):
+    origin.serves("/news", "monday", cache_control="max-age=60")
+    edge = Edge(tmp_path / "edge")
+    edge.process = subprocess.Popen(
+        [BINARY, "run", "--origin", origin.url, "--listen", f"127.0.0.1:{edge.port}", "--admin",
+         f"127.0.0.1:{edge.admin_port}", "--cache-dir", str(tmp_path / "cache"), "--cache-size", "64MiB",
+         "--workers", "1"], stderr=open(edge.folder / "stderr.log", "wb"), stdout=subprocess.DEVNULL)
+    try:
+        until(edge.ready, "ready")
+        assert edge.get("/news") == ("miss", "monday")
+        assert edge.get("/news") == ("hit", "monday")
+        shown = breakwater("stats", "--admin", f"127.0.0.1:{edge.admin_port}")
+        assert shown.returncode == 0 and "offload" in shown.stdout.lower()
+        data = breakwater("stats", "--admin", f"127.0.0.1:{edge.admin_port}", "--json")
+        assert data.stdout.lstrip().startswith("{")
+    finally:
+        edge.close()
+    edge.check_reports()

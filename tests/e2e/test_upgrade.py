@@ -1,0 +1,98 @@
+"""Upgrade: a tunnel only where client and origin both want it (RFC 9110, 7.8)."""
+import base64
+import hashlib
+
+from vocabulary.wire import request
+
+ASK = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+       "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def accepts(origin, talk):
+    """The origin switches to websocket and then does talk(connection)."""
+    accept = base64.b64encode(hashlib.sha1((ASK["Sec-WebSocket-Key"] + GUID).encode()).digest()).decode()
+    origin.serves("/chat", raw=b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                  b"Sec-WebSocket-Accept: " + accept.encode() + b"\r\n\r\n",
+                  then=lambda connection, request_, rest: talk(connection, rest))
+    return accept
+
+
+def echo(connection, rest):
+    while data := rest or connection.recv(65536):
+        connection.sendall(data.upper())
+        rest = b""
+
+
+def test_bytes_go_both_ways_after_a_101(edge, origin):
+    accept = accepts(origin, echo)
+
+    with edge.connect() as client:
+        client.send(request("GET", "/chat", ASK))
+        page = client.page()
+        client.send(b"hello")
+        answer = client.exactly(5)
+        client.send(b"x" * 300_000)
+        long_answer = client.exactly(300_000)
+
+    assert page.status == 101
+    assert page.headers["sec-websocket-accept"] == accept
+    assert page.headers["upgrade"] == "websocket"
+    assert (answer, long_answer) == (b"HELLO", b"X" * 300_000)
+    assert origin.last("/chat").headers["upgrade"] == "websocket"
+    origin.last("/chat").was_left()
+
+
+def test_what_the_client_sends_behind_its_request_waits_for_the_101(edge, origin):
+    accepts(origin, echo)
+
+    with edge.connect() as client:
+        client.send(request("GET", "/chat", ASK) + b"early")
+        assert client.page().status == 101
+        assert client.exactly(5) == b"EARLY"
+
+
+def test_the_origin_may_refuse_and_the_connection_goes_on(edge, origin):
+    origin.serves("/chat", "no", status=403)
+    origin.serves("/news", "today")
+
+    with edge.connect() as client:
+        assert client.ask("GET", "/chat", ASK).text == "no"
+        assert client.ask("GET", "/news").text == "today"
+
+
+def test_the_origin_closes_the_tunnel(edge, origin):
+    accepts(origin, lambda connection, rest: connection.sendall(b"bye"))
+
+    with edge.connect() as client:
+        client.send(request("GET", "/chat", ASK))
+        assert client.page().status == 101
+        assert client.everything() == b"bye"
+
+
+def test_an_upgrade_to_h2c_is_not_taken_up(edge, origin):
+    origin.serves("/news", "today")
+
+    page = edge.get("/news", headers={"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c",
+                                      "HTTP2-Settings": "AAMAAABkAARAAAAAAAIAAAAA"})
+
+    assert (page.status, page.text) == (200, "today")
+    assert "http2-settings" not in origin.last("/news").headers
+
+
+def test_a_101_that_nobody_asked_for_is_an_error(edge, origin):
+    accepts(origin, echo)
+
+    assert edge.get("/chat").status == 502
+
+
+def test_a_tunnel_is_counted_and_drained(edge, origin):
+    edge.configure(limits={"drain_timeout": "300ms"})
+    accepts(origin, echo)
+
+    with edge.connect() as client:
+        client.send(request("GET", "/chat", ASK))
+        client.page()
+        edge.drain()
+        assert client.closed()
+    edge.stop()

@@ -1,0 +1,62 @@
+"""Variants (RFC 9111, 4.1)."""
+from vocabulary.origin import Answer
+
+
+def test_each_variant_is_stored(edge, origin):
+    origin.decides("/news", lambda r: Answer(r.headers.get("accept-language", "none"), cache_control="max-age=60",
+                                             vary="Accept-Language"))
+
+    for language in ("de", "en"):
+        assert edge.get("/news", headers={"Accept-Language": language}) == ("miss", language)
+    for language in ("de", "en"):
+        assert edge.get("/news", headers={"Accept-Language": language}) == ("hit", language)
+    assert origin.saw("/news") == 2
+
+
+def test_a_new_variant_says_why_it_was_fetched(edge, origin):
+    origin.decides("/news", lambda r: Answer(r.headers.get("x-a", "none"), cache_control="max-age=60", vary="X-A"))
+    edge.get("/news", headers={"X-A": "1"})
+
+    page = edge.get("/news", headers={"X-A": "2"})
+
+    assert page.cache_status["fwd"] == "vary-miss"
+
+
+def test_encodings_are_told_apart_but_not_spellings(edge, origin):
+    def choose(request):
+        packed = "gzip" in request.headers.get("accept-encoding", "")
+        fields = {"content_encoding": "gzip"} if packed else {}
+        return Answer("packed" if packed else "plain", cache_control="max-age=60", vary="Accept-Encoding", **fields)
+    origin.decides("/news", choose)
+
+    assert edge.get("/news", headers={"Accept-Encoding": "gzip, deflate"}) == ("miss", "packed")
+    assert edge.get("/news", headers={"Accept-Encoding": "deflate,gzip"}) == ("hit", "packed")
+    assert edge.get("/news", headers={"Accept-Encoding": "GZIP;q=1.0"}) == ("hit", "packed")
+    assert edge.get("/news").text == "plain"
+    assert edge.get("/news", headers={"Accept-Encoding": "gzip;q=0"}).text == "plain"
+
+
+def test_vary_star_is_never_stored(edge, origin):
+    origin.serves("/news", "monday", cache_control="max-age=60", vary="*")
+
+    edge.get("/news")
+
+    assert edge.get("/news").cache == "pass"
+    assert origin.saw("/news") == 2
+
+
+def test_a_field_that_is_not_sent_is_a_value_too(edge, origin):
+    origin.decides("/news", lambda r: Answer(r.headers.get("x-a", "none"), cache_control="max-age=60", vary="X-A"))
+
+    assert edge.get("/news", headers={"X-A": "a"}) == ("miss", "a")
+    assert edge.get("/news") == ("miss", "none")
+    assert edge.get("/news") == ("hit", "none")
+
+
+def test_several_fields_make_one_variant(edge, origin):
+    origin.decides("/news", lambda r: Answer(r.headers.get("x-a", "") + r.headers.get("x-b", ""),
+                                             cache_control="max-age=60", vary="X-A, X-B"))
+
+    assert edge.get("/news", headers={"X-A": "1", "X-B": "2"}) == ("miss", "12")
+    assert edge.get("/news", headers={"X-A": "12"}) == ("miss", "12")
+    assert edge.get("/news", headers={"X-B": "2", "X-A": "1"}) == ("hit", "12")

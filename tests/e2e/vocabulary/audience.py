@@ -1,0 +1,100 @@
+"""Hundreds of clients on one thread, who compare every byte as it comes and keep none.
+
+    audience = Audience(edge, 500, "/film", body)
+    audience.asks()
+    audience.watches_to_the_end()
+    assert audience.content == 500
+"""
+import selectors
+import time
+
+from .wire import Client, request
+
+
+class Viewer:
+    def __init__(self, edge, number, body, options):
+        self.client = edge.connect(**options)
+        self.number, self.body = number, body
+        self.head, self.at = b"", 0
+        self.first_byte_at = None
+        self.verdict = None  # "content", or what went wrong
+        self.client.socket.setblocking(False)
+
+    def reads(self, space):
+        """One read; True when this viewer is through."""
+        try:
+            count = self.client.socket.recv_into(space)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            count = 0
+            self.verdict = repr(error)
+        if count == 0:
+            self.verdict = self.verdict or f"closed after {self.at} bytes"
+            return True
+        return self.judges(space[:count])
+
+    def judges(self, data):
+        if self.first_byte_at is None:
+            self.head += bytes(data)
+            head, mark, data = self.head.partition(b"\r\n\r\n")
+            if not mark or not data:
+                return False
+            self.head, self.first_byte_at = head, time.monotonic()
+            if not head.startswith(b"HTTP/1.1 200"):
+                self.verdict = head.split(b"\r\n")[0].decode()
+                return True
+        if data != self.body[self.at: self.at + len(data)]:
+            self.verdict = f"wrong bytes from {self.at}"
+            return True
+        self.at += len(data)
+        if self.at >= len(self.body):
+            self.verdict = "content"
+            return True
+        return False
+
+
+class Audience:
+    """`target` and `body` may be functions of the viewer's number.  Needs bodies with a Content-Length."""
+
+    def __init__(self, edge, count, target, body, slow=False, **options):
+        self.target = target if callable(target) else lambda number: target
+        body_of = body if callable(body) else lambda number: body
+        self.viewers = [Viewer(edge, number, memoryview(body_of(number)), options) for number in range(count)]
+        self.space = memoryview(bytearray(1 << (12 if slow else 18)))
+
+    def asks(self):
+        for viewer in self.viewers:
+            viewer.client.socket.setblocking(True)
+            viewer.client.send(request("GET", self.target(viewer.number)))
+            viewer.client.socket.setblocking(False)
+
+    def watches_to_the_end(self, deadline=240):
+        left = selectors.DefaultSelector()
+        for viewer in self.viewers:
+            if viewer.verdict is None:
+                left.register(viewer.client.socket, selectors.EVENT_READ, viewer)
+        end = time.monotonic() + deadline
+        while left.get_map():
+            assert time.monotonic() < end, f"{len(left.get_map())} viewers still wait after {deadline} s"
+            for key, _ in left.select(1):
+                if key.data.reads(self.space):
+                    left.unregister(key.fileobj)
+                    key.data.client.close()
+
+    def leaves(self):
+        for viewer in self.viewers:
+            viewer.client.close()
+
+    @property
+    def content(self):
+        return sum(viewer.verdict == "content" for viewer in self.viewers)
+
+    @property
+    def complaints(self):
+        return sorted({viewer.verdict for viewer in self.viewers} - {"content"}, key=str)
+
+    @property
+    def first_bytes(self):
+        """When each of them had the first byte of the body, in order."""
+        return sorted(viewer.first_byte_at for viewer in self.viewers if viewer.first_byte_at)
