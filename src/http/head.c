@@ -318,7 +318,7 @@ static enum bw_head_verdict take_length(struct reader *r, struct bw_slice value)
 /* RFC 9112, 6.1: chunked alone, once, never in HTTP/1.0. */
 static enum bw_head_verdict take_coding(struct reader *r, struct bw_slice value)
 {
-    if (r->has_length || r->has_coding || r->minor == 0)
+    if (r->has_length || r->has_coding || r->minor == 0 || value.len == 0)
         return BW_HEAD_BAD_REQUEST;
     if (!bw_slice_eq_nocase(value, BW_S("chunked")))
         return BW_HEAD_NOT_IMPLEMENTED;

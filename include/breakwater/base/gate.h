@@ -12,7 +12,7 @@
 void bw_gate_enable(void);           /* once, at start */
 void bw_gate_hold(const char *name); /* from the admin API */
 void bw_gate_release(const char *name);
-bool bw_gate_held(const char *name);   /* does a worker have to come back later? */
-void bw_gate_pass(const char *name);   /* blocks the calling thread while held */
+bool bw_gate_held(const char *name); /* does a worker have to come back later? */
+void bw_gate_pass(const char *name); /* blocks the calling thread while held */
 /* How many arrived at it since it was last held; a worker that comes back counts each time. */
 int bw_gate_waiting(const char *name);
