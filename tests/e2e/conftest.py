@@ -16,7 +16,7 @@ import resource
 import pytest
 from vocabulary.certs import Certs
 from vocabulary.edge import Clock, Edge
-from vocabulary.origin import Origin
+from vocabulary.origin import Answer, Origin
 
 
 def pytest_addoption(parser):
@@ -88,6 +88,25 @@ def edge(edges, origin):
 @pytest.fixture
 def clock(edge, origins):
     return Clock(edge, origins.all)
+
+
+class Shared:
+    """One Breakwater and its origin for a whole table of rows."""
+
+    anything = staticmethod(lambda request: Answer("anything", cache_control="no-store"))
+
+    def __init__(self, folder):
+        self.origin = Origin()
+        self.edge = Edge(folder, self.origin, limits={"head_timeout": "1s"})
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    one = Shared(tmp_path_factory.mktemp("shared"))
+    yield one
+    one.edge.close()
+    one.edge.check_reports()
+    one.origin.stops()
 
 
 class Count:
