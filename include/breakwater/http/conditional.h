@@ -23,17 +23,19 @@ enum bw_conditional {
 /*
  * Judges If-None-Match, or in its absence If-Modified-Since, against a stored response in the
  * order of RFC 9110, 13.2.2.  A stored status other than 2xx answers as it is (13.2.1).  Where no
- * Last-Modified is stored its Date stands in (RFC 9111, 4.3.2).
+ * Last-Modified is stored its Date stands in (RFC 9111, 4.3.2).  `now_s` is needed for years of two
+ * digits alone.
  */
 enum bw_conditional bw_conditional_evaluate(const struct bw_fields *request, int status,
-                                            const struct bw_fields *stored);
+                                            const struct bw_fields *stored, int64_t now_s);
 
 /*
  * May the Range of this request be cut out of this stored response?  If-Range compared strongly
  * (RFC 9110, 13.1.5); no range either where If-Match or If-Unmodified-Since do not hold.  False:
- * answer whole, with 200.
+ * answer whole, with 200.  Call it only where there is a Range.
  */
-bool bw_conditional_range_allowed(const struct bw_fields *request, const struct bw_fields *stored);
+bool bw_conditional_range_allowed(const struct bw_fields *request, const struct bw_fields *stored,
+                                  int64_t now_s);
 
 /*
  * Does a 304 carry this stored field (RFC 9110, 15.4.5)?  Those that direct caches, and

@@ -26,7 +26,8 @@ bool bw_etag_of(const struct bw_fields *response, struct bw_etag *tag);
 
 bool bw_etag_equal(const struct bw_etag *a, const struct bw_etag *b, enum bw_etag_compare how);
 
-/* The next tag of a list and `*rest` behind it; false at the end.  Linear in the list as a whole. */
+/* The next tag of a list and `*rest` behind it; false at the end.  Linear in the list as a whole.
+ */
 bool bw_etag_next(struct bw_slice *rest, struct bw_etag *tag);
 
 /*
