@@ -44,6 +44,11 @@ bool bw_budget_take_above_reserve(struct bw_budget *b, size_t n)
     return take_within(b, n, b->limit - b->limit / 8);
 }
 
+void bw_budget_force(struct bw_budget *b, size_t n)
+{
+    atomic_fetch_add_explicit(&b->used, n, memory_order_relaxed);
+}
+
 void bw_budget_give(struct bw_budget *b, size_t n)
 {
     size_t before = atomic_fetch_sub_explicit(&b->used, n, memory_order_relaxed);

@@ -45,6 +45,19 @@ TEST(a_huge_wish_does_not_wrap_around)
     assert_int_equal(bw_budget_used(&b), 50);
 }
 
+TEST(what_cannot_be_refused_is_counted_and_others_wait_for_it)
+{
+    struct bw_budget b;
+
+    bw_budget_init(&b, 100);
+    bw_budget_force(&b, 130);
+    assert_int_equal(bw_budget_used(&b), 130);
+    assert_false(bw_budget_take(&b, 1));
+    assert_false(bw_budget_take_above_reserve(&b, 0));
+    bw_budget_give(&b, 40);
+    assert_true(bw_budget_take(&b, 10));
+}
+
 static void *take_and_give(void *arg)
 {
     struct bw_budget *b = arg;
@@ -85,6 +98,7 @@ int main(void)
         RUN(a_budget_gives_up_to_its_limit_and_counts_what_it_refused),
         RUN(the_last_eighth_is_kept_for_those_who_may_have_it),
         RUN(a_huge_wish_does_not_wrap_around),
+        RUN(what_cannot_be_refused_is_counted_and_others_wait_for_it),
         RUN(threads_together_never_take_more_than_there_is),
         RUN(the_machine_has_a_plausible_amount_of_memory),
     };
