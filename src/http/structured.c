@@ -30,14 +30,14 @@ static bool take(struct bw_slice *in, char c)
 
 static void skip_spaces(struct bw_slice *in)
 {
-    while (take(in, ' '))
-        continue;
+    while (peek(in) == ' ')
+        skip(in, 1);
 }
 
 static void skip_blanks(struct bw_slice *in)
 {
-    while (take(in, ' ') || take(in, '\t'))
-        continue;
+    while (peek(in) == ' ' || peek(in) == '\t')
+        skip(in, 1);
 }
 
 static bool is_digit(int c)
