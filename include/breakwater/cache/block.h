@@ -16,14 +16,36 @@ enum {
     BW_CHUNK_SIZE = BW_BLOCK_SIZE * BW_CHUNK_BLOCKS, /* 65,512 + 8 of checksum = 16 pages - 16 */
 };
 
-struct bw_block {
+/*
+ * The memory of one fill: it is charged max(reserve, live) blocks, so what a fill has reserved comes
+ * back to it and not to the pool (fill.md, 5).  Outlives its blocks.
+ */
+struct bw_account {
     struct bw_budget *budget;
+    atomic_uint live;    /* blocks that exist */
+    atomic_uint reserve; /* blocks that are paid for in any case */
+};
+
+bool bw_account_open(struct bw_account *a, struct bw_budget *budget, unsigned reserve);
+/* A larger reserve; false: it stays as it was. */
+bool bw_account_reserve(struct bw_account *a, unsigned reserve);
+/* One more block: from the reserve, else, below `most`, from the pool above its own reserve. */
+bool bw_account_take(struct bw_account *a, unsigned most);
+void bw_account_force(struct bw_account *a);   /* the same without asking: bytes that are here already */
+void bw_account_release(struct bw_account *a); /* a block is gone; any thread */
+void bw_account_close(struct bw_account *a);   /* no block is left */
+
+struct bw_block {
+    struct bw_budget *budget;   /* gets the bytes back, unless there is an account */
+    struct bw_account *account; /* or NULL */
     atomic_uint refs;
     uint32_t len; /* bytes filled so far; only the filler changes it */
     char bytes[BW_BLOCK_SIZE];
 };
 
-/* One reference for the caller; `charged` blocks have been taken from the budget by the caller. */
+/* One reference for the caller, who has taken sizeof(struct bw_block) from the budget. */
 struct bw_block *bw_block_new(struct bw_budget *charged);
+/* The same for a block that was taken from an account (bw_account_take()). */
+struct bw_block *bw_block_new_on(struct bw_account *account);
 void bw_block_take(struct bw_block *b);
 void bw_block_put(struct bw_block *b); /* any thread */
