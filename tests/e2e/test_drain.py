@@ -60,7 +60,7 @@ def test_nobody_new_is_let_in(edge, origin):
 
 
 def test_there_is_an_end_to_waiting(edge, origin):
-    edge.configure(limits={"drain_timeout": "300ms"})
+    edge.configure(limits={"drain": "300ms"})
     origin.serves("/news", "today")
 
     with origin.holding("/news"), edge.connect() as client:

@@ -106,7 +106,7 @@ def test_a_body_that_comes_too_slowly_is_given_up(edge, origin):
 
 def test_a_client_that_does_not_read_is_let_go(edge, origin):
     edge.configure(limits={"send_timeout": "500ms"})
-    origin.serves("/film", b"x" * (64 << 20), cache_control="max-age=60")
+    origin.serves("/film", b"x" * (32 << 20), cache_control="max-age=60")
     edge.get("/film")
     edge.is_idle()
 
@@ -116,7 +116,7 @@ def test_a_client_that_does_not_read_is_let_go(edge, origin):
         before = edge.stats()["now"]["connections"]
         until(lambda: edge.stats()["now"]["connections"] < before, "the connection is given up")
         with pytest.raises(Broken):
-            client.exactly(64 << 20)
+            client.exactly(32 << 20)
 
 
 def test_connections_of_one_address_are_limited(edge, origin):

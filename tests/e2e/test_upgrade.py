@@ -87,7 +87,7 @@ def test_a_101_that_nobody_asked_for_is_an_error(edge, origin):
 
 
 def test_a_tunnel_is_counted_and_drained(edge, origin):
-    edge.configure(limits={"drain_timeout": "300ms"})
+    edge.configure(limits={"drain": "300ms"})
     accepts(origin, echo)
 
     with edge.connect() as client:
