@@ -646,12 +646,16 @@ void bw_fill_on_data(struct bw_fill *f, struct bw_slice bytes)
         walk_own_seat(f);
 }
 
-void bw_fill_on_end(struct bw_fill *f)
+void bw_fill_on_end(struct bw_fill *f, const struct bw_fields *trailers)
 {
     bool own, shared;
 
     f->over = true;
     fill_take(f);
+    if (trailers != NULL && trailers->n != 0) {
+        f->trailer_memory = bw_alloc(fields_size(trailers));
+        fields_copy(trailers, f->trailer_memory, &f->trailers);
+    }
     pthread_mutex_lock(&f->lock);
     f->state = FILL_DONE;
     f->stopped = false;
@@ -735,7 +739,7 @@ static bool worth_finishing(const struct bw_fill *f)
 {
     uint64_t left;
 
-    if (f->background)
+    if (f->background || (f->keep && f->store == FILL_STORE_ON))
         return true;
     if (f->store != FILL_STORE_ON || f->head.length == UINT64_MAX)
         return false;

@@ -136,6 +136,7 @@ struct bw_fill {
     enum fill_verdict verdict;
     bool joinable;
     bool stopped;  /* the source is paused: no room */
+    bool keep;     /* a reader wants it finished and stored, although it leaves */
     bool poked;    /* a message to the owner is under way */
     enum bw_reason why; /* FAILED: the cause */
     uint64_t have;      /* bytes that have come */
@@ -167,6 +168,8 @@ struct bw_fill {
     uint64_t patience_mark;
     struct bw_fill *owned_next, **owned_at;
     char *head_memory;
+    char *trailer_memory;
+    struct bw_fields trailers; /* immutable from DONE on */
     struct bw_key variant; /* where the head varies; bytes in head_memory */
     struct bw_vary vary;
     struct bw_slice vary_values;

@@ -587,6 +587,31 @@ bool bw_fill_whole(const struct bw_waiter *w, uint64_t *length)
     return whole;
 }
 
+const struct bw_fields *bw_fill_trailers(const struct bw_waiter *w)
+{
+    return &w->fill->trailers;
+}
+
+void bw_fill_keep(struct bw_waiter *w)
+{
+    struct bw_fill *f = w->fill;
+
+    pthread_mutex_lock(&f->lock);
+    f->keep = true;
+    pthread_mutex_unlock(&f->lock);
+}
+
+uint64_t bw_fill_have(const struct bw_waiter *w)
+{
+    struct bw_fill *f = w->fill;
+    uint64_t have;
+
+    pthread_mutex_lock(&f->lock);
+    have = f->have;
+    pthread_mutex_unlock(&f->lock);
+    return have;
+}
+
 /* Rule 29: the last one tells the owner, who looks for itself. */
 void bw_fill_leave(struct bw_waiter *w)
 {

@@ -42,6 +42,7 @@ void fill_put(struct bw_fill *f)
     pthread_mutex_destroy(&f->lock);
     free(f->window);
     free(f->head_memory);
+    free(f->trailer_memory);
     free(f->memory);
     free(f);
 }

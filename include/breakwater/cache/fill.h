@@ -89,7 +89,8 @@ struct bw_fill_response {
 /* All copied; a 304 to our own validators is recognised by the fill. */
 void bw_fill_on_head(struct bw_fill *f, const struct bw_fill_response *r);
 void bw_fill_on_data(struct bw_fill *f, struct bw_slice bytes);
-void bw_fill_on_end(struct bw_fill *f);
+/* `trailers` are copied; they are not stored, but whoever reads the fill gets them. */
+void bw_fill_on_end(struct bw_fill *f, const struct bw_fields *trailers);
 void bw_fill_on_fail(struct bw_fill *f, enum bw_reason why);
 
 /* What the fetch needs to know; views live as long as the fill. */
@@ -195,6 +196,15 @@ void bw_fill_read(struct bw_waiter *w, size_t n);
 void bw_fill_sent(struct bw_waiter *w);
 /* Is the length known now (the body is whole)?  For a response that began without one. */
 bool bw_fill_whole(const struct bw_waiter *w, uint64_t *length);
+/* After BW_BYTES_END: the trailers, perhaps none; they live as long as the fill. */
+const struct bw_fields *bw_fill_trailers(const struct bw_waiter *w);
+/*
+ * Go on although this reader leaves: its answer is complete (304, a range), and what is being
+ * stored is worth having.  Call before bw_fill_leave().
+ */
+void bw_fill_keep(struct bw_waiter *w);
+/* How far the fetch has come, in bytes. */
+uint64_t bw_fill_have(const struct bw_waiter *w);
 /* collapse.wait is over and there is no head: rule 30.  True: leave and look up again, once. */
 bool bw_fill_overdue(struct bw_waiter *w);
 void bw_fill_leave(struct bw_waiter *w);
