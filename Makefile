@@ -30,24 +30,31 @@ UNIT    := $(wildcard tests/unit/*/test_*.c)
 FUZZ    := $(wildcard tests/fuzz/fuzz_*.c)
 VERSION := $(shell cat VERSION 2>/dev/null || echo 0.1.0)
 
+# make V=1 shows the commands
+Q       := $(if $(V),,@)
+say      = $(if $(V),@:,@printf '  %-5s %s\n' $(1) $@)
+
 all: $(BUILD)/breakwater
 .PHONY: all
 -include make/targets.mk
 
 $(BUILD)/breakwater: $(foreach m,$(MODULES),$(BUILD)/lib/$(m).a)
-	$(CC) $(CFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(LDFLAGS) $(LDLIBS)
+	$(call say,link)
+	$(Q)$(CC) $(CFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(LDFLAGS) $(LDLIBS)
 
 $(BUILD)/obj/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(CPPFLAGS) -DBW_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+	$(call say,cc)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -DBW_VERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
 
 define archive
 $(BUILD)/lib/$(1).a: $$(filter $(BUILD)/obj/$(1)/%,$$(OBJ))
 	@mkdir -p $$(@D) && rm -f $$@
-	ar rcs $$@ $$^
+	$$(Q)ar rcs $$@ $$^
 $(BUILD)/unit/$(1)/test_%: tests/unit/$(1)/test_%.c tests/unit/unit.h $$(call libs,$(1))
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(CPPFLAGS) -Itests/unit -MMD -MP -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LDFLAGS) -lcmocka $$(LDLIBS)
+	$$(call say,test)
+	$$(Q)$$(CC) $$(CFLAGS) $$(CPPFLAGS) -Itests/unit -MMD -MP -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LDFLAGS) -lcmocka $$(LDLIBS)
 endef
 $(foreach m,$(MODULES),$(eval $(call archive,$(m))))
 

@@ -68,7 +68,8 @@ fuzzed = $(firstword $(notdir $(patsubst %/,%,$(dir $(wildcard src/*/$(1).c)))) 
 .SECONDEXPANSION:
 $(BUILD)/bin/fuzz_%: tests/fuzz/fuzz_%.c $$(call libs,$$(call fuzzed,$$*))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(CPPFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< -Wl,--start-group $(filter %.a,$^) \
+	$(call say,fuzz)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< -Wl,--start-group $(filter %.a,$^) \
 	    -Wl,--end-group $(LDFLAGS) $(LDLIBS)
 -include $(FUZZ:tests/fuzz/%.c=$(BUILD)/bin/%.d) $(UNIT:tests/unit/%.c=$(BUILD)/unit/%.d)
 
