@@ -17,6 +17,7 @@
  */
 #pragma once
 
+#include "breakwater/base/err.h"
 #include "breakwater/base/loop.h"
 #include "breakwater/http/head.h"
 #include "breakwater/http/outcome.h"
@@ -53,9 +54,10 @@ struct bw_fetch_ops {
     /* Whole, as the framing says; `trailers` may be empty. */
     void (*end)(void *ctx, const struct bw_fields *trailers);
     void (*fail)(void *ctx, enum bw_reason why);
-    /* Room for up to `n` more bytes of the request body (bw_fetch_body()). */
+    /* Room for up to `n` more bytes of the request body (bw_fetch_body()); several add up. */
     void (*want)(void *ctx, size_t n);
-    /* 101: the socket is yours, reading is stopped; its input may hold bytes already. */
+    /* 101: the socket is yours, reading is stopped; its input may hold bytes already.  It no longer
+     * counts among the server's connections; closing it over TLS sends no close_notify. */
     void (*upgraded)(void *ctx, const struct bw_response_head *head, h2o_socket_t *socket);
 };
 
