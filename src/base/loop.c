@@ -11,12 +11,12 @@
  */
 #include "breakwater/base/loop.h"
 
+#include "breakwater/base/check.h"
+#include "breakwater/base/mem.h"
+
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#include "breakwater/base/check.h"
-#include "breakwater/base/mem.h"
 
 enum { DURATIONS_MAX = 128 };
 

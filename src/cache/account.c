@@ -14,7 +14,8 @@ bool bw_account_open(struct bw_account *a, struct bw_budget *budget, unsigned re
     return bw_budget_take(budget, reserve * block_bytes);
 }
 
-/* Called by the owner before it has more than the old reserve alive, so no release runs beside it. */
+/* Called by the owner before it has more than the old reserve alive, so no release runs beside it.
+ */
 bool bw_account_reserve(struct bw_account *a, unsigned reserve)
 {
     unsigned old = atomic_load(&a->reserve);
@@ -27,8 +28,8 @@ bool bw_account_reserve(struct bw_account *a, unsigned reserve)
 }
 
 /*
- * An addition costs one block if it starts at the reserve or above, a release gives one if it starts
- * above: each transition of `live` settles its own difference, whatever runs beside it.
+ * An addition costs one block if it starts at the reserve or above, a release gives one if it
+ * starts above: each transition of `live` settles its own difference, whatever runs beside it.
  */
 bool bw_account_take(struct bw_account *a, unsigned most)
 {

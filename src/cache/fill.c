@@ -8,9 +8,9 @@
  * let go must not form a new queue (rules 9 to 14).  Everything in this file runs on the owner's
  * thread.
  */
-#include "fill_priv.h"
-
 #include "breakwater/http/headers.h"
+
+#include "fill_priv.h"
 
 /* ---- birth ---- */
 
@@ -440,8 +440,8 @@ static void settle_slots(struct bw_fill *f, const struct judgement *g)
 /* Is a full chunk reserved?  A store without it is not begun (fill.md, 5). */
 static bool reserve_chunk(struct bw_fill *f, uint64_t length)
 {
-    uint64_t blocks = length == UINT64_MAX ? BW_CHUNK_BLOCKS
-                                           : (length + BW_BLOCK_SIZE - 1) / BW_BLOCK_SIZE;
+    uint64_t blocks =
+        length == UINT64_MAX ? BW_CHUNK_BLOCKS : (length + BW_BLOCK_SIZE - 1) / BW_BLOCK_SIZE;
 
     if (blocks <= 1)
         return true;
@@ -558,7 +558,8 @@ static unsigned blocks_most(const struct bw_fill *f)
     return f->store == FILL_STORE_ON ? STORED_BLOCKS_MAX : SHARED_BLOCKS_MAX;
 }
 
-/* A block to append to: charged in any case, since the bytes are here; false: it was one too many. */
+/* A block to append to: charged in any case, since the bytes are here; false: it was one too many.
+ */
 static bool new_block(struct bw_fill *f)
 {
     bool room = f->spare;
@@ -621,8 +622,8 @@ static void stop(struct bw_fill *f)
     if (already || f->over)
         return;
     f->source_ops->pause(f->source);
-    bw_timer_start(f->fs->o.loops[f->owner], &f->patience,
-                   f->store == FILL_STORE_ON ? 1000 : 5000, patience_over);
+    bw_timer_start(f->fs->o.loops[f->owner], &f->patience, f->store == FILL_STORE_ON ? 1000 : 5000,
+                   patience_over);
 }
 
 void bw_fill_on_data(struct bw_fill *f, struct bw_slice bytes)
@@ -728,8 +729,8 @@ static void patience_over(struct bw_timer *t)
     }
     f->patience_mark = progress(f);
     pthread_mutex_unlock(&f->lock);
-    bw_timer_start(f->fs->o.loops[f->owner], &f->patience,
-                   f->store == FILL_STORE_ON ? 1000 : 5000, patience_over);
+    bw_timer_start(f->fs->o.loops[f->owner], &f->patience, f->store == FILL_STORE_ON ? 1000 : 5000,
+                   patience_over);
     look_again(f);
     fill_put(f);
 }

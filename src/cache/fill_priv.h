@@ -20,12 +20,12 @@
 enum {
     SHARDS = 64,
     SHARD_BUCKETS = 512,
-    NOTES_MAX = 1024,    /* for each shard; the oldest goes */
+    NOTES_MAX = 1024, /* for each shard; the oldest goes */
     PASS_NOTE_MS = 60000,
     RETRY_NOTE_MS = 5000,
     VARY_NOTE_MS = 60000,
-    TRIES_MAX = 2,          /* rule 15 */
-    WALK_MAX = 32,          /* wakes of one seat in a round */
+    TRIES_MAX = 2,           /* rule 15 */
+    WALK_MAX = 32,           /* wakes of one seat in a round */
     STORED_BLOCKS_MAX = 512, /* 8 MiB of window where the writer takes it */
     SHARED_BLOCKS_MAX = 64,  /* 1 MiB where only readers do */
     NEARLY_DONE = 1048576,   /* bytes (rule 29) */
@@ -68,7 +68,7 @@ struct bw_fills {
     struct busy {
         _Alignas(64) atomic_uint n;
         struct bw_fill *owned; /* list of fills that this worker owns; its thread only */
-    } *busy;
+    } * busy;
 };
 
 struct shard *shard_of(struct bw_fills *fs, const struct bw_hash *key);
@@ -115,7 +115,7 @@ struct bw_fill {
     bool background;
     bool has_base;
     uint64_t born;
-    struct bw_key key;         /* of the request; bytes in `memory` */
+    struct bw_key key; /* of the request; bytes in `memory` */
     struct bw_hash primary;
     struct bw_hash birth_slot; /* the slot it was begun in */
     struct bw_fields request;
@@ -135,19 +135,19 @@ struct bw_fill {
     enum fill_store store;
     enum fill_verdict verdict;
     bool joinable;
-    bool stopped;  /* the source is paused: no room */
-    bool keep;     /* a reader wants it finished and stored, although it leaves */
-    bool poked;    /* a message to the owner is under way */
-    enum bw_reason why; /* FAILED: the cause */
-    uint64_t have;      /* bytes that have come */
-    uint64_t readable;  /* bytes that the store has committed */
+    bool stopped;                /* the source is paused: no room */
+    bool keep;                   /* a reader wants it finished and stored, although it leaves */
+    bool poked;                  /* a message to the owner is under way */
+    enum bw_reason why;          /* FAILED: the cause */
+    uint64_t have;               /* bytes that have come */
+    uint64_t readable;           /* bytes that the store has committed */
     struct window_block *window; /* ring */
     unsigned window_cap, window_at, window_n;
     uint64_t first_block; /* number of the oldest block in the window */
     unsigned behind;      /* readers below the window */
     unsigned ahead;       /* readers, while the window is empty */
     unsigned readers;
-    uint64_t cut_below;   /* rule 23: who stands below is broken */
+    uint64_t cut_below; /* rule 23: who stands below is broken */
     bool head_out;
     struct bw_fill_head head; /* immutable once published */
     uint64_t stored_objid;    /* where the bytes lie that are readable */
@@ -170,15 +170,15 @@ struct bw_fill {
     char *head_memory;
     char *trailer_memory;
     struct bw_fields trailers; /* immutable from DONE on */
-    struct bw_key variant; /* where the head varies; bytes in head_memory */
+    struct bw_key variant;     /* where the head varies; bytes in head_memory */
     struct bw_vary vary;
     struct bw_slice vary_values;
     uint64_t vary_id;
     bool varies;
-    struct bw_hash store_hash;   /* key of the record to be written */
+    struct bw_hash store_hash; /* key of the record to be written */
     struct bw_slice store_key;
-    bool in_slot;                /* of store_hash, when the head was published */
-    bool marked;                 /* stores without a slot: `no-cache` */
+    bool in_slot; /* of store_hash, when the head was published */
+    bool marked;  /* stores without a slot: `no-cache` */
 
     struct bw_account account;
     struct seat seats[];
@@ -189,7 +189,8 @@ void fill_put(struct bw_fill *f); /* the last one frees: blocks, pins, committed
 
 /* Rule 7: NULL if there is no memory for one block.  The caller gets the owner's reference. */
 struct bw_fill *fill_new(struct bw_fills *fs, const struct bw_join *j);
-/* Rule 3.3: tell the seats to look again; fill lock held.  True: the owner's own seat wants a walk. */
+/* Rule 3.3: tell the seats to look again; fill lock held.  True: the owner's own seat wants a walk.
+ */
 bool wake_seats(struct bw_fill *f);
 /* The owner's own seat, after its lock is dropped. */
 void walk_own_seat(struct bw_fill *f);

@@ -1,14 +1,14 @@
 /*
- * fill_store.c - a fill and the writer: chunks handed over, memory dropped at the commit, the record
- * at the end, and the end of a fill itself.
+ * fill_store.c - a fill and the writer: chunks handed over, memory dropped at the commit, the
+ * record at the end, and the end of a fill itself.
  *
  * Memory leaves the window only when the commit has made the bytes readable, so there is no moment
  * at which they are nowhere (rule 19).  What the writer cannot take is served and not stored
  * (rule 22).  The calls from the writer come on its thread, without its locks.
  */
-#include "fill_priv.h"
-
 #include "breakwater/cache/entry.h"
+
+#include "fill_priv.h"
 
 void fill_take(struct bw_fill *f)
 {

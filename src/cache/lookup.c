@@ -92,7 +92,8 @@ enum bw_lookup_answer bw_lookup(struct bw_lookup_tools *t, struct bw_lookup *l)
     l->usable = bw_policy_usable(l->policy, &l->entry.terms, l->now_ms);
     if (!pin(t, l, key))
         return miss(l, NOWHERE, BW_REASON_URI_MISS);
-    if (!l->hit.verified && l->hit.objid == l->entry.objid && bw_entry_chunks(l->entry.body_len) == 0)
+    if (!l->hit.verified && l->hit.objid == l->entry.objid &&
+        bw_entry_chunks(l->entry.body_len) == 0)
         bw_index_verified(bw_store_index(t->store), &l->hit);
     return BW_LOOKUP_FOUND;
 }

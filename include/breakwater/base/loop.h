@@ -8,12 +8,11 @@
  */
 #pragma once
 
-#include <stdbool.h>
-#include <stdint.h>
+#include <h2o.h>
 
 #include <netdb.h> /* before h2o.h, which needs struct addrinfo */
-
-#include <h2o.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 struct bw_loop;
 
@@ -24,7 +23,8 @@ void bw_loop_run(struct bw_loop *l, int ms);
 h2o_loop_t *bw_loop_h2o(struct bw_loop *l);
 uint64_t bw_loop_round(const struct bw_loop *l); /* counts rounds: fairness caps compare it */
 
-/* A timer fires once.  Zero-initialise; start() moves a running one; stop() may be called always. */
+/* A timer fires once.  Zero-initialise; start() moves a running one; stop() may be called always.
+ */
 struct bw_timer;
 typedef void (*bw_timer_fn)(struct bw_timer *t);
 struct bw_timer {
@@ -42,8 +42,9 @@ struct bw_next {
     h2o_linklist_t link;
     bw_next_fn run;
 };
-void bw_loop_next(struct bw_loop *l, struct bw_next *n, bw_next_fn run); /* once queued it stays so */
-void bw_next_cancel(struct bw_next *n);                                  /* may be called always */
+void bw_loop_next(struct bw_loop *l, struct bw_next *n,
+                  bw_next_fn run);      /* once queued it stays so */
+void bw_next_cancel(struct bw_next *n); /* may be called always */
 bool bw_next_queued(const struct bw_next *n);
 
 /*

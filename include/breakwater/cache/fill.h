@@ -2,9 +2,9 @@
  * fill.h - one origin fetch for a crowd  (the fill protocol; rule numbers are those of
  * docs/fill.md, which is checked by a model).
  *
- * A fill belongs to the worker that began it, its owner; only the owner talks to the origin, through
- * a struct bw_source that server/ supplies.  A request takes part through a struct bw_waiter, on its
- * own worker's thread; the leader is the first reader and nothing more.
+ * A fill belongs to the worker that began it, its owner; only the owner talks to the origin,
+ * through a struct bw_source that server/ supplies.  A request takes part through a struct
+ * bw_waiter, on its own worker's thread; the leader is the first reader and nothing more.
  *
  * Lifetime:
  * 1. bw_fill_join() gives the waiter a reference to the fill; bw_fill_leave() drops it, always
@@ -32,9 +32,9 @@ struct bw_fills_options {
     struct bw_loop *const *loops; /* of the workers, for messages */
     struct bw_pins *const *pins;  /* of the workers */
     unsigned workers;
-    uint32_t waiters_max;  /* on one fill (rule 8) */
-    uint64_t max_object;   /* bytes; larger ones are not stored */
-    uint32_t refreshes_max; /* background fills at once (rule 33) */
+    uint32_t waiters_max;           /* on one fill (rule 8) */
+    uint64_t max_object;            /* bytes; larger ones are not stored */
+    uint32_t refreshes_max;         /* background fills at once (rule 33) */
     const struct bw_slice *codings; /* content codings kept, for Vary */
     size_t codings_n;
 };
@@ -50,9 +50,9 @@ enum bw_fill_event {
     BW_FILL_BEGUN,
     BW_FILL_REFRESH,
     BW_FILL_JOINED,
-    BW_FILL_ORPHANED,   /* went on without its leader */
-    BW_FILL_ABORTED,    /* nobody left */
-    BW_FILL_BROKEN,     /* failed after the head */
+    BW_FILL_ORPHANED, /* went on without its leader */
+    BW_FILL_ABORTED,  /* nobody left */
+    BW_FILL_BROKEN,   /* failed after the head */
     BW_FILL_PASS_LEARNT,
     BW_FILL_VARY_SPLIT,
     BW_FILL_STORED,
@@ -65,8 +65,9 @@ enum bw_fill_event {
     BW_FILL_EVENT_COUNT,
 };
 uint64_t bw_fills_count(const struct bw_fills *fs, enum bw_fill_event e); /* any thread */
-uint64_t bw_fills_now(const struct bw_fills *fs);    /* fills under way */
-uint64_t bw_fills_waiting(const struct bw_fills *fs); /* waiters that wait for a head or for bytes */
+uint64_t bw_fills_now(const struct bw_fills *fs);                         /* fills under way */
+uint64_t
+bw_fills_waiting(const struct bw_fills *fs); /* waiters that wait for a head or for bytes */
 
 /* ---- the origin's side ---- */
 
@@ -110,11 +111,11 @@ struct bw_waiter {
     bw_wake_fn wake;
     unsigned worker;
     enum bw_waiter_state state;
-    bool parked;       /* wants to be woken */
+    bool parked; /* wants to be woken */
     bool leads;
-    uint8_t tries;     /* how often it was let go (rule 15) */
-    uint64_t position; /* of the body: next byte to be read */
-    uint64_t end;      /* exclusive; UINT64_MAX: to the end of the body */
+    uint8_t tries;      /* how often it was let go (rule 15) */
+    uint64_t position;  /* of the body: next byte to be read */
+    uint64_t end;       /* exclusive; UINT64_MAX: to the end of the body */
     uint64_t stands_in; /* number of the block it is counted in */
     struct bw_block *sending[16];
     unsigned sending_n;
@@ -122,24 +123,24 @@ struct bw_waiter {
 
 struct bw_join {
     unsigned worker;
-    const struct bw_key *key;         /* of the request */
-    const struct bw_key *variant;     /* what the base record in the store leads to, or NULL */
-    uint64_t variant_vary_id;         /* of that base record */
+    const struct bw_key *key;     /* of the request */
+    const struct bw_key *variant; /* what the base record in the store leads to, or NULL */
+    uint64_t variant_vary_id;     /* of that base record */
     struct bw_slice variant_names;
     const struct bw_policy_request *policy; /* copied when a fill begins */
-    uint64_t dangling;                /* objid of an index entry that led nowhere (rule 3), or 0 */
-    bool may_lead;                    /* GET without a body */
-    bool alone;                       /* collapse is off */
-    const struct bw_entry *base;      /* stored and to be revalidated, or NULL; copied */
-    const struct bw_key *base_key;    /* the key under which `base` is stored */
+    uint64_t dangling;             /* objid of an index entry that led nowhere (rule 3), or 0 */
+    bool may_lead;                 /* GET without a body */
+    bool alone;                    /* collapse is off */
+    const struct bw_entry *base;   /* stored and to be revalidated, or NULL; copied */
+    const struct bw_key *base_key; /* the key under which `base` is stored */
 };
 
 enum bw_joined {
-    BW_JOINED_WAITS,   /* joined a fill under way: look, for its head may be out already */
-    BW_JOINED_LEADS,   /* began a fill: give it a source, then wait for `wake` */
-    BW_JOINED_LOOK,    /* it has been stored meanwhile: look it up again */
-    BW_JOINED_SHED,    /* no memory, or too many waiters: stale or 503 */
-    BW_JOINED_PASS,    /* nothing to join, and it may not lead */
+    BW_JOINED_WAITS, /* joined a fill under way: look, for its head may be out already */
+    BW_JOINED_LEADS, /* began a fill: give it a source, then wait for `wake` */
+    BW_JOINED_LOOK,  /* it has been stored meanwhile: look it up again */
+    BW_JOINED_SHED,  /* no memory, or too many waiters: stale or 503 */
+    BW_JOINED_PASS,  /* nothing to join, and it may not lead */
 };
 enum bw_joined bw_fill_join(struct bw_fills *fs, struct bw_waiter *w, const struct bw_join *j,
                             bw_wake_fn wake);
@@ -163,9 +164,9 @@ struct bw_fill_head {
     struct bw_fields fields; /* of the response, for the leader */
     struct bw_fields stored; /* for everybody else */
     struct bw_terms terms;
-    uint64_t length;         /* of the body; UINT64_MAX: not known yet */
+    uint64_t length; /* of the body; UINT64_MAX: not known yet */
     bool storing;
-    bool revalidated;        /* a 304: the stored response with fresh fields */
+    bool revalidated;          /* a 304: the stored response with fresh fields */
     enum bw_reason not_stored; /* why not */
 };
 enum bw_look bw_fill_look(struct bw_waiter *w, const struct bw_fill_head **head,

@@ -36,14 +36,14 @@ struct bw_lookup {
     struct bw_entry entry;
     struct bw_usable usable;
     struct bw_index_hit hit;
-    bool pinned;             /* a body in chunks is kept from eviction until put */
-    enum bw_reason reason;   /* of a miss */
-    uint64_t dangling;       /* objid of an index entry that led nowhere, or to something unusable */
-    bool varies;             /* a base record was found: the three below are valid */
+    bool pinned;           /* a body in chunks is kept from eviction until put */
+    enum bw_reason reason; /* of a miss */
+    uint64_t dangling;     /* objid of an index entry that led nowhere, or to something unusable */
+    bool varies;           /* a base record was found: the three below are valid */
     struct bw_key variant;
     uint64_t vary_id;
     struct bw_slice vary_names;
-    struct bw_hash cold;     /* BW_LOOKUP_COLD: the key of the record */
+    struct bw_hash cold; /* BW_LOOKUP_COLD: the key of the record */
 };
 
 enum bw_lookup_answer bw_lookup(struct bw_lookup_tools *t, struct bw_lookup *l);

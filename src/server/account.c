@@ -1,0 +1,106 @@
+/*
+ * account.c - the last step of every request: figures, access log, and the admin's own requests.
+ *
+ * On the hit path: relaxed adds to this worker's own counters and one line formatted into its ring.
+ */
+#include "breakwater/admin/api.h"
+#include "breakwater/http/status.h"
+#include "breakwater/http/text.h"
+#include "breakwater/server/access_log.h"
+
+#include "process_priv.h"
+#include "request_priv.h"
+
+static struct bw_slice field_value(const struct bw_fields *f, enum bw_field_id id)
+{
+    const struct bw_field *field = bw_fields_find(f, id);
+
+    return field != NULL ? field->value : bw_slice(NULL, 0);
+}
+
+static const char *rule_name(const struct bw_request *rq)
+{
+    if (rq->settings.rule == 0)
+        return NULL;
+    return bw_rules_name(rq->snapshot->conf->rules, rq->settings.rule - 1);
+}
+
+static void write_log(struct bw_request *rq, uint64_t duration_us)
+{
+    const struct bw_request_head *head = &rq->x->head;
+    char id[BW_TEXT_NUMBER_MAX];
+    struct bw_log_entry e = {.time_ms = rq->now_ms,
+                             .client = rq->x->conn->address_text,
+                             .method = head->method,
+                             .target = head->target,
+                             .host = rq->host.len != 0 ? rq->host : head->authority,
+                             .referer = field_value(&head->fields, BW_F_REFERER),
+                             .user_agent = field_value(&head->fields, BW_F_USER_AGENT),
+                             .protocol = rq->x->ops->protocol,
+                             .status = rq->responding ? rq->reply.status : 0,
+                             .bytes_sent = rq->x->bytes_sent,
+                             .outcome = rq->outcome,
+                             .reason = rq->reason,
+                             .duration_us = duration_us,
+                             .origin_us = (uint64_t)rq->origin_us,
+                             .server = -1,
+                             .rule = rule_name(rq),
+                             .tls = rq->x->conn->tls};
+
+    e.request_id = bw_slice(id, (size_t)(bw_text_hex(id, rq->id) - id));
+    if (rq->settings.pool < rq->snapshot->conf->pools_n && rq->fetches != 0)
+        e.pool = rq->snapshot->conf->pools[rq->settings.pool].name;
+    bw_access_log_write(rq->w->log, &e);
+}
+
+void account(struct bw_request *rq, bool complete)
+{
+    struct bw_figures_sample s = {.outcome = rq->outcome,
+                                  .reason = rq->reason,
+                                  .bytes_to_client = rq->x->bytes_sent,
+                                  .bytes_from_origin = rq->bytes_from_origin,
+                                  .fetches = rq->fetches,
+                                  .rule = rq->settings.rule,
+                                  .generation = rq->snapshot->conf->generation,
+                                  .host = rq->host,
+                                  .collapsed = rq->collapsed};
+
+    (void)complete;
+    if (rq->w->admin)
+        return;
+    s.duration_us = (uint64_t)(bw_clock_mono_us() - rq->x->began_us);
+    if (bw_outcome_is_hit(rq->outcome) && rq->outcome != BW_OUTCOME_REVALIDATED)
+        s.saved_us = (uint64_t)rq->found.entry.fetch_ms * 1000;
+    bw_figures_account(rq->w->counters, &s);
+    if (bw_access_log_wanted(rq->w->log))
+        write_log(rq, s.duration_us);
+}
+
+void admin_answer(struct bw_request *rq)
+{
+    struct bw_request_head *head = &rq->x->head;
+    struct bw_admin_request ask = {.method = head->method};
+    struct bw_admin_response out;
+    struct bw_slice body;
+    char *copy;
+    h2o_iovec_t v;
+
+    ask.path = bw_slice_cut(head->target, '?', &ask.query);
+    bw_admin_handle(rq->w->server->admin, &ask, &out);
+    copy = request_alloc(rq, out.body.len + 1);
+    if (out.body.len != 0)
+        memcpy(copy, out.body.base, out.body.len);
+    body = bw_slice(copy, out.body.len);
+    bw_buf_free(&out.body);
+    rq->reply.fields.v = request_alloc(rq, REPLY_EXTRA_FIELDS * sizeof(struct bw_field));
+    rq->reply.status = out.status;
+    rq->reply.reason = bw_status_reason(out.status);
+    rq->reply.length = body.len;
+    reply_add(rq, BW_F_CONTENT_TYPE, bw_slice_str(out.type));
+    reply_add(rq, BW_F_CACHE_CONTROL, BW_S("no-store"));
+    if (out.allow != NULL)
+        reply_add(rq, BW_F_ALLOW, bw_slice_str(out.allow));
+    respond(rq);
+    v = h2o_iovec_init(body.base, body.len);
+    h2o_send(&rq->x->req, &v, body.len != 0 ? 1 : 0, H2O_SEND_STATE_FINAL);
+}

@@ -1,0 +1,199 @@
+/*
+ * deliver.c - a response from the store: the hit path.
+ *
+ * No lock, no message to another thread, no allocation but from the request's pool; a body in
+ * chunks is copied through a buffer of the worker's free list, two chunks at a time, and no read
+ * transaction outlives the copy (a slow client must not hold the store's pages).
+ */
+#include "breakwater/server/buffers.h"
+
+#include "request_priv.h"
+
+enum { SMALL_BUFFER = 4096 };
+
+/* ---- the head ---- */
+
+static void whole_body(struct bw_request *rq, uint64_t length)
+{
+    rq->spans = h2o_mem_alloc_pool(&rq->x->req.pool, sizeof(*rq->spans));
+    rq->spans[0] = (struct span){.first = 0, .end = length};
+    rq->spans_n = length != 0 ? 1 : 0;
+    rq->read_whole = !rq->found.hit.verified;
+}
+
+static void send_more(struct bw_request *rq);
+
+static void proceed(h2o_generator_t *generator, h2o_req_t *req)
+{
+    struct bw_request *rq = H2O_STRUCT_FROM_MEMBER(struct bw_request, generator, generator);
+
+    (void)req;
+    send_more(rq);
+}
+
+static enum step begin(struct bw_request *rq)
+{
+    rq->generator = (h2o_generator_t){proceed, NULL};
+    respond(rq);
+    if (rq->is_head || rq->spans_n == 0)
+        send_end(rq);
+    else
+        send_more(rq);
+    return STEP_WAIT;
+}
+
+enum step step_deliver(struct bw_request *rq)
+{
+    const struct bw_entry *e = &rq->found.entry;
+
+    if (rq->outcome == BW_OUTCOME_HIT || rq->outcome == BW_OUTCOME_UPDATING)
+        bw_index_touch(bw_store_index(rq->w->lookup.store), &rq->found.hit);
+    reply_from(rq, e->terms.status, e->reason, &e->fields, rq->found.usable.age_s);
+    if (shape_reply(rq, &e->fields, e->body_len, true) == SHAPE_WHOLE)
+        whole_body(rq, e->body_len);
+    rq->span_at = 0;
+    rq->span_position = rq->spans_n != 0 ? rq->spans[0].first : 0;
+    return begin(rq);
+}
+
+enum step deliver_stale(struct bw_request *rq, enum bw_reason why)
+{
+    rq->outcome = BW_OUTCOME_STALE;
+    rq->reason = why;
+    return STEP_DELIVER;
+}
+
+/* ---- the body ---- */
+
+struct gather {
+    h2o_iovec_t v[SPANS_MAX];
+    size_t n;
+    size_t used; /* bytes of the buffer */
+    size_t room;
+    char *buffer;
+};
+
+enum gathered { GATHERED, GATHER_FULL, GATHER_COLD, GATHER_BROKEN };
+
+static void next_span(struct bw_request *rq)
+{
+    rq->span_at++;
+    if (rq->span_at < rq->spans_n)
+        rq->span_position = rq->spans[rq->span_at].first;
+}
+
+/* A small body lies in the record, whose copy is in the pool. */
+static void gather_inline(struct bw_request *rq, struct gather *g)
+{
+    for (; rq->span_at < rq->spans_n; rq->span_at++) {
+        struct span *s = &rq->spans[rq->span_at];
+        struct bw_slice bytes = s->memory;
+
+        if (bytes.base == NULL)
+            bytes =
+                bw_slice(rq->found.entry.inline_body.base + s->first, (size_t)(s->end - s->first));
+        g->v[g->n++] = h2o_iovec_init(bytes.base, bytes.len);
+    }
+}
+
+static enum gathered gather_memory(struct bw_request *rq, struct gather *g, const struct span *s)
+{
+    if (g->room - g->used < s->memory.len)
+        return GATHER_FULL;
+    memcpy(g->buffer + g->used, s->memory.base, s->memory.len);
+    g->used += s->memory.len;
+    next_span(rq);
+    return GATHERED;
+}
+
+static enum gathered gather_stored(struct bw_request *rq, struct gather *g, const struct span *s)
+{
+    size_t room = g->room - g->used, got = 0;
+    uint64_t left = s->end - rq->span_position;
+    enum bw_err err;
+
+    /* whole chunks: the tail of the buffer is not worth a second look at a chunk */
+    if (room == 0 ||
+        (g->used != 0 && room < left && room < BW_CHUNK_SIZE - rq->span_position % BW_CHUNK_SIZE))
+        return GATHER_FULL;
+    err = bw_reader_body(rq->w->lookup.reader, rq->found.entry.objid, rq->span_position,
+                         left < room ? (size_t)left : room, !rq->found.hit.verified,
+                         g->buffer + g->used, &got);
+    if (err == BW_ERR_BUSY)
+        return GATHER_COLD;
+    if (err != BW_OK || got == 0)
+        return GATHER_BROKEN;
+    g->used += got;
+    rq->span_position += got;
+    if (rq->span_position == s->end)
+        next_span(rq);
+    return GATHERED;
+}
+
+static enum gathered gather_chunks(struct bw_request *rq, struct gather *g)
+{
+    enum gathered how = GATHERED;
+
+    while (how == GATHERED && rq->span_at < rq->spans_n) {
+        struct span *s = &rq->spans[rq->span_at];
+
+        how = s->memory.base != NULL ? gather_memory(rq, g, s) : gather_stored(rq, g, s);
+    }
+    if (g->used != 0)
+        g->v[g->n++] = h2o_iovec_init(g->buffer, g->used);
+    return how;
+}
+
+/* Where the budget has no buffer left, the pool has a small one: slower, but it goes on. */
+static void take_buffer(struct bw_request *rq, struct gather *g)
+{
+    if (rq->buffer == NULL)
+        rq->buffer = bw_buffers_take(rq->w->buffers);
+    g->buffer = rq->buffer;
+    g->room = BW_BUFFER_SIZE;
+    if (g->buffer == NULL) {
+        g->buffer = h2o_mem_alloc_pool(&rq->x->req.pool, SMALL_BUFFER);
+        g->room = SMALL_BUFFER;
+    }
+}
+
+/* The entry lies: drop it, so that the next request fetches it anew. */
+static void broken(struct bw_request *rq)
+{
+    bw_count(rq->w->counters, BW_C_CHUNK_MISSING, 1);
+    bw_writer_drop(rq->w->lookup.store, rq->found.varies ? &rq->found.variant.hash : &rq->key.hash,
+                   rq->found.entry.objid);
+    send_broken(rq);
+}
+
+static void send_more(struct bw_request *rq)
+{
+    struct gather g = {.n = 0};
+    enum gathered how = GATHERED;
+
+    if (rq->found.entry.inline_body.base != NULL) {
+        gather_inline(rq, &g);
+    } else {
+        take_buffer(rq, &g);
+        how = gather_chunks(rq, &g);
+    }
+    if (how == GATHER_BROKEN) {
+        broken(rq);
+        return;
+    }
+    if (how == GATHER_COLD && g.n == 0) {
+        const struct bw_hash none = {{0}};
+
+        wait_for_pages(rq, &none, rq->found.entry.objid, rq->span_position, STEP_DELIVER);
+        return;
+    }
+    if (rq->span_at == rq->spans_n && rq->read_whole && rq->reply.status != 206)
+        bw_index_verified(bw_store_index(rq->w->lookup.store), &rq->found.hit);
+    h2o_send(&rq->x->req, g.v, g.n,
+             rq->span_at == rq->spans_n ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+}
+
+void deliver_go_on(struct bw_request *rq)
+{
+    send_more(rq);
+}

@@ -1,0 +1,345 @@
+/*
+ * request.c - the life of one client request, as a row of steps (request_priv.h draws it).
+ *
+ * The configuration snapshot is taken once: a reload never changes a request under way.  Whatever a
+ * request holds (snapshot, pin, fill, fetch, timers) is let go in one place, done(), which the wire
+ * calls exactly once.
+ */
+#include "breakwater/server/buffers.h"
+#include "breakwater/server/listen_set.h"
+
+#include "request_priv.h"
+
+static enum step admit(struct bw_request *rq);
+static enum step match(struct bw_request *rq);
+static enum step lookup(struct bw_request *rq);
+
+static enum step (*const steps[])(struct bw_request *rq) = {
+    [STEP_ADMIT] = admit,          /* one normal form, or 4xx */
+    [STEP_MATCH] = match,          /* settings, key, and what never meets the cache */
+    [STEP_LOOKUP] = lookup,        /* index and record; may wait for cold pages */
+    [STEP_DELIVER] = step_deliver, /* from the store */
+    [STEP_FILL] = step_fill,       /* join or lead; waits for the head */
+    [STEP_LOOK] = step_look,       /* the head is out, or nothing will come */
+    [STEP_STREAM] = step_stream,   /* from the fill, at the client's pace */
+    [STEP_PASS] = step_pass,       /* from the origin, not shared */
+    [STEP_ANSWER] = step_answer,   /* a response of our own */
+};
+
+void resume(struct bw_request *rq, enum step next)
+{
+    while (next != STEP_WAIT) {
+        rq->step = next;
+        next = steps[next](rq);
+    }
+}
+
+enum step answer(struct bw_request *rq, int status, enum bw_outcome outcome, enum bw_reason why)
+{
+    rq->answer_status = status;
+    rq->outcome = outcome;
+    rq->reason = why;
+    return STEP_ANSWER;
+}
+
+/* ---- admit ---- */
+
+enum method_class { METHOD_CACHED, METHOD_PASSED, METHOD_NOT_ALLOWED, METHOD_UNKNOWN };
+
+/* An allow list: a method that we do not know could mean anything to an origin. */
+static enum method_class classify(struct bw_slice m)
+{
+    static const struct bw_slice passed[] = {
+        {"POST", 4}, {"PUT", 3}, {"PATCH", 5}, {"DELETE", 6}, {"OPTIONS", 7}};
+    static const struct bw_slice refused[] = {{"TRACE", 5}, {"CONNECT", 7}, {"PURGE", 5}};
+
+    if (bw_slice_eq(m, BW_S("GET")) || bw_slice_eq(m, BW_S("HEAD")))
+        return METHOD_CACHED;
+    for (size_t i = 0; i < BW_ARRAY_LEN(passed); i++)
+        if (bw_slice_eq(m, passed[i]))
+            return METHOD_PASSED;
+    for (size_t i = 0; i < BW_ARRAY_LEN(refused); i++)
+        if (bw_slice_eq(m, refused[i]))
+            return METHOD_NOT_ALLOWED;
+    return METHOD_UNKNOWN;
+}
+
+void *request_alloc(struct bw_request *rq, size_t n)
+{
+    return h2o_mem_alloc_pool(&rq->x->req.pool, n);
+}
+
+static struct bw_slice copy_slice(struct bw_request *rq, struct bw_slice s)
+{
+    char *copy = request_alloc(rq, s.len + 1);
+
+    if (s.len != 0)
+        memcpy(copy, s.base, s.len);
+    return bw_slice(copy, s.len);
+}
+
+struct bw_fields request_copy_fields(struct bw_request *rq, const struct bw_fields *in)
+{
+    struct bw_fields out = {request_alloc(rq, (in->n + 1) * sizeof(struct bw_field)), in->n};
+
+    for (size_t i = 0; i < in->n; i++) {
+        enum bw_field_id id = in->v[i].id;
+
+        out.v[i].id = id;
+        out.v[i].value = copy_slice(rq, in->v[i].value);
+        out.v[i].name = id != BW_F_OTHER ? bw_field_name(id) : copy_slice(rq, in->v[i].name);
+    }
+    return out;
+}
+
+static void *pool_alloc(void *ctx, size_t n)
+{
+    return request_alloc(ctx, n);
+}
+
+/* With client certificates the certificate was checked for the name of the handshake, so the
+ * request has to be for that name, too (RFC 9110, 7.4). */
+static bool misdirected(const struct bw_request *rq)
+{
+    const struct bw_conn *c = rq->x->conn;
+
+    if (!c->tls || c->listener == NULL || c->listener->conf->client_ca == NULL)
+        return false;
+    return c->server_name == NULL || !bw_slice_eq(rq->host, bw_slice_str(c->server_name));
+}
+
+static enum step admit_target(struct bw_request *rq)
+{
+    struct bw_request_head *head = &rq->x->head;
+
+    rq->authority = bw_target_authority(head->authority, rq->x->conn->tls,
+                                        pool_alloc(rq, head->authority.len + 1), &rq->host);
+    if (bw_slice_eq(head->target, BW_S("*"))) /* OPTIONS of the server as such (RFC 9110, 9.3.7) */
+        return answer(rq, 204, BW_OUTCOME_REFUSED, BW_REASON_NONE);
+    if (bw_target_normalise(head->target, pool_alloc(rq, head->target.len + 1), &rq->target) !=
+        BW_TARGET_OK)
+        return answer(rq, 400, BW_OUTCOME_REFUSED, BW_REASON_BAD_TARGET);
+    if (misdirected(rq))
+        return answer(rq, 421, BW_OUTCOME_REFUSED, BW_REASON_UNKNOWN_HOST);
+    return STEP_MATCH;
+}
+
+static enum step admit(struct bw_request *rq)
+{
+    struct bw_request_head *head = &rq->x->head;
+
+    switch (classify(head->method)) {
+    case METHOD_NOT_ALLOWED:
+        return answer(rq, 405, BW_OUTCOME_REFUSED, BW_REASON_METHOD_NOT_ALLOWED);
+    case METHOD_UNKNOWN:
+        return answer(rq, 501, BW_OUTCOME_REFUSED, BW_REASON_METHOD_NOT_ALLOWED);
+    case METHOD_CACHED:
+    case METHOD_PASSED:
+        break;
+    }
+    if (bw_headers_loop(&head->fields, BW_S("breakwater")))
+        return answer(rq, 508, BW_OUTCOME_REFUSED, BW_REASON_LOOP);
+    if (!bw_headers_clean(&head->fields, rq->x->conn->peer_trusted, head->upgrade))
+        return answer(rq, 400, BW_OUTCOME_REFUSED, BW_REASON_BAD_HEAD);
+    return admit_target(rq);
+}
+
+/* ---- match ---- */
+
+static bool has_body(const struct bw_request_head *h)
+{
+    return h->framing == BW_FRAMING_CHUNKED ||
+           (h->framing == BW_FRAMING_LENGTH && h->content_length != 0);
+}
+
+/* The stripped query is stripped from what goes to the origin, too: no unkeyed input. */
+static void filter_query(struct bw_request *rq)
+{
+    struct bw_slice query = rq->target.query;
+    char *out;
+
+    rq->origin_target = rq->target.whole;
+    if (!rq->settings.key.ignore_query_all && rq->settings.key.ignore_query_n == 0)
+        return;
+    out = pool_alloc(rq, rq->target.path.len + query.len + 2);
+    rq->target.query = bw_key_filter_query(query, &rq->settings.key, out + rq->target.path.len + 1);
+    if (rq->target.query.len == query.len)
+        return;
+    rq->target.has_query = rq->target.query.len != 0;
+    memcpy(out, rq->target.path.base, rq->target.path.len);
+    out[rq->target.path.len] = '?';
+    if (rq->target.has_query)
+        memmove(out + rq->target.path.len + 1, rq->target.query.base, rq->target.query.len);
+    rq->origin_target =
+        bw_slice(out, rq->target.path.len + (rq->target.has_query ? 1 + rq->target.query.len : 0));
+}
+
+static void make_key(struct bw_request *rq)
+{
+    struct bw_key_request k = {.https = rq->x->conn->tls,
+                               .authority = rq->authority,
+                               .path = rq->target.path,
+                               .query = rq->target.query,
+                               .has_query = rq->target.has_query,
+                               .fields = &rq->x->head.fields};
+
+    bw_key_make(&k, &rq->settings.key, bw_store_secret(rq->w->lookup.store),
+                pool_alloc(rq, bw_key_size(&k, &rq->settings.key)), &rq->key);
+}
+
+static enum step pass(struct bw_request *rq, enum bw_outcome outcome, enum bw_reason why)
+{
+    rq->outcome = outcome;
+    rq->reason = why;
+    return STEP_PASS;
+}
+
+static enum step match(struct bw_request *rq)
+{
+    struct bw_request_head *head = &rq->x->head;
+    struct bw_match_request m = {.method = head->method,
+                                 .host = rq->host,
+                                 .path = rq->target.path,
+                                 .query = rq->target.query,
+                                 .fields = &head->fields,
+                                 .https = rq->x->conn->tls};
+
+    bw_rules_match(rq->snapshot->conf->rules, &m, &rq->snapshot->conf->defaults, &rq->settings);
+    rq->policy = (struct bw_policy_request){head->method, &head->fields, &rq->settings};
+    filter_query(rq);
+    make_key(rq);
+    rq->is_head = bw_slice_eq(head->method, BW_S("HEAD"));
+    rq->has_range = bw_fields_find(&head->fields, BW_F_RANGE) != NULL;
+    if (head->upgrade)
+        return pass(rq, BW_OUTCOME_PASS, BW_REASON_UPGRADE);
+    if (!rq->is_head && !bw_slice_eq(head->method, BW_S("GET")))
+        return pass(rq, BW_OUTCOME_PASS, BW_REASON_METHOD);
+    if (rq->settings.mode == BW_CACHE_BYPASS)
+        return pass(rq, BW_OUTCOME_BYPASS, BW_REASON_RULE);
+    if (has_body(head)) /* a "fat GET" is never shared, and its body goes no further */
+        return pass(rq, BW_OUTCOME_PASS, BW_REASON_BODY);
+    if (bw_policy_request_no_store(&rq->policy))
+        return pass(rq, BW_OUTCOME_PASS, BW_REASON_REQUEST);
+    return STEP_LOOKUP;
+}
+
+/* ---- lookup ---- */
+
+static enum step judge_found(struct bw_request *rq)
+{
+    rq->has_found = true;
+    rq->has_ttl = true;
+    rq->ttl_s = rq->found.usable.ttl_s;
+    switch (rq->found.usable.use) {
+    case BW_USE_FRESH:
+        rq->outcome = BW_OUTCOME_HIT;
+        return STEP_DELIVER;
+    case BW_USE_UPDATING:
+        rq->outcome = BW_OUTCOME_UPDATING;
+        rq->reason = rq->found.usable.reason;
+        refresh_behind(rq); /* the client does not wait for it */
+        return STEP_DELIVER;
+    case BW_USE_REVALIDATE:
+        rq->outcome = BW_OUTCOME_EXPIRED;
+        rq->reason = rq->found.usable.reason;
+        return STEP_FILL;
+    case BW_USE_NEVER:
+        rq->outcome = BW_OUTCOME_MISS;
+        rq->reason = rq->found.usable.reason;
+        return STEP_FILL;
+    }
+    BW_UNREACHABLE();
+}
+
+static enum step lookup(struct bw_request *rq)
+{
+    struct bw_lookup *l = &rq->found;
+    enum step next = STEP_FILL;
+
+    bw_lookup_put(&rq->w->lookup, l);
+    rq->has_found = false;
+    l->key = &rq->key;
+    l->policy = &rq->policy;
+    l->now_ms = rq->now_ms;
+    l->alloc = pool_alloc;
+    l->alloc_ctx = rq;
+    rq->lookups++;
+    switch (bw_lookup(&rq->w->lookup, l)) {
+    case BW_LOOKUP_FOUND:
+        next = judge_found(rq);
+        break;
+    case BW_LOOKUP_COLD:
+        return wait_for_pages(rq, &l->cold, 0, 0, STEP_LOOKUP);
+    case BW_LOOKUP_MISS:
+        rq->outcome = BW_OUTCOME_MISS;
+        rq->reason = l->reason;
+        break;
+    }
+    if (next == STEP_FILL && bw_policy_request_only_if_cached(&rq->policy))
+        return answer(rq, 504, BW_OUTCOME_REFUSED, BW_REASON_ONLY_IF_CACHED);
+    return next;
+}
+
+/* ---- beginning and end ---- */
+
+static void done(struct bw_exchange *x, bool complete)
+{
+    struct bw_request *rq = x->request;
+    struct bw_snapshot *snapshot = rq->snapshot;
+
+    if (!complete && !rq->responding)
+        rq->outcome = BW_OUTCOME_ABORTED;
+    rq->complete = complete;
+    account(rq, complete);
+    cold_abandon(rq);
+    fill_abandon(rq);
+    pass_abandon(rq);
+    bw_lookup_put(&rq->w->lookup, &rq->found);
+    if (rq->buffer != NULL)
+        bw_buffers_put(rq->w->buffers, rq->buffer);
+    snapshot_put(snapshot);
+}
+
+static struct bw_request *request_new(struct bw_exchange *x)
+{
+    struct bw_request *rq = h2o_mem_alloc_pool(&x->req.pool, sizeof(*rq));
+
+    memset(rq, 0, sizeof(*rq));
+    rq->x = x;
+    rq->w = x->conn->worker;
+    rq->snapshot = snapshot_take(rq->w);
+    rq->now_ms = bw_clock_ms();
+    rq->id = bw_rand_next(&rq->w->rand);
+    x->request = rq;
+    x->done = done;
+    return rq;
+}
+
+void bw_request_start(struct bw_exchange *x)
+{
+    struct bw_request *rq = request_new(x);
+
+    if (rq->w->admin)
+        admin_answer(rq);
+    else
+        resume(rq, STEP_ADMIT);
+}
+
+void bw_request_refuse(struct bw_exchange *x, int status, enum bw_reason why)
+{
+    struct bw_request *rq = request_new(x);
+
+    rq->reply.close = true;
+    resume(rq, answer(rq, status, BW_OUTCOME_REFUSED, why));
+}
+
+int reason_status(enum bw_reason why)
+{
+    if (why == BW_REASON_CONNECT_TIMEOUT || why == BW_REASON_FIRST_BYTE_TIMEOUT ||
+        why == BW_REASON_BETWEEN_BYTES_TIMEOUT || why == BW_REASON_TLS_TIMEOUT)
+        return 504;
+    if (why == BW_REASON_QUEUE_FULL || why == BW_REASON_SHED || why == BW_REASON_DRAINED ||
+        why == BW_REASON_MEMORY)
+        return 503;
+    return 502;
+}

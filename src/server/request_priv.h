@@ -1,0 +1,192 @@
+/*
+ * request_priv.h - one client request, as the files of its steps share it.
+ *
+ *     admit -> match -> lookup -+-> deliver            stored: hit, updating, stale
+ *                               +-> fill -> stream     a miss: join the running fill or lead one
+ *                               `-> pass               not cacheable: the origin, streamed through
+ *     every one of them may end in `answer`: a response of our own
+ *
+ * A step returns its successor, or STEP_WAIT once it has armed exactly one waker.  Wakers run from
+ * the event loop, never inside the call that armed them.  A request lives on one worker thread, in
+ * its exchange's pool, until the exchange is done.
+ */
+#pragma once
+
+#include "breakwater/admin/figures.h"
+#include "breakwater/base/check.h"
+#include "breakwater/base/clock.h"
+#include "breakwater/cache/fill.h"
+#include "breakwater/config/rules.h"
+#include "breakwater/http/cache_status.h"
+#include "breakwater/http/headers.h"
+#include "breakwater/http/range.h"
+#include "breakwater/http/target.h"
+#include "breakwater/origin/fetch.h"
+#include "breakwater/server/wire.h"
+#include "breakwater/server/worker.h"
+
+enum step {
+    STEP_ADMIT,
+    STEP_MATCH,
+    STEP_LOOKUP,
+    STEP_DELIVER,
+    STEP_FILL,
+    STEP_LOOK,
+    STEP_STREAM,
+    STEP_PASS,
+    STEP_ANSWER,
+    STEP_WAIT, /* everything below is run by resume() */
+};
+
+enum { REPLY_EXTRA_FIELDS = 12, LOOKUPS_MAX = 6, SPANS_MAX = 2 * BW_RANGE_MAX + 1 };
+
+/* A piece of a body: bytes of ours (`memory`), or [first, end) of the stored body. */
+struct span {
+    struct bw_slice memory;
+    uint64_t first, end;
+};
+
+struct source;  /* source.c: the fetch behind a fill */
+struct passing; /* step_pass.c: a request that is streamed through */
+struct cold;    /* cold.c: a page on its way into memory */
+
+struct bw_request {
+    h2o_generator_t generator; /* first: proceed() gives it back */
+    struct bw_exchange *x;
+    struct bw_worker *w;
+    struct bw_snapshot *snapshot;
+    enum step step;
+    int64_t now_ms; /* the clock when the request came */
+    uint64_t id;
+
+    /* what the client asked for, in the one normal form */
+    struct bw_target target;
+    struct bw_slice authority, host;
+    struct bw_slice origin_target; /* path and query without what a rule ignores */
+    bool is_head;
+    bool has_range;
+    struct bw_settings settings;
+    struct bw_policy_request policy;
+    struct bw_key key;
+
+    /* what is stored */
+    struct bw_lookup found;
+    bool has_found; /* `found.entry` is valid: may serve as stale */
+    unsigned lookups;
+
+    /* the fill */
+    struct bw_waiter waiter;
+    struct source *leading; /* the source of the fill that this request leads, or NULL */
+    struct bw_timer wait_timer;
+    struct bw_next head_later;
+    const struct bw_fill_head *fill_head;
+    bool waited;    /* was there before the head */
+    bool sick_once; /* rule 16: the second failure is final */
+    bool overdue_once;
+    bool range_pass; /* too far ahead of the fill: a Range pass of its own */
+
+    struct passing *passing;
+    struct cold *cold;
+
+    /* the response */
+    struct bw_reply reply;
+    bool responding; /* h2o_start_response() was called */
+    struct span *spans;
+    unsigned spans_n, span_at;
+    uint64_t span_position;
+    char *buffer;    /* of w->buffers, while a send of stored bytes is under way */
+    bool read_whole; /* the stored body is being read from its first byte to its last */
+
+    /* what happened: Cache-Status, log, figures */
+    enum bw_outcome outcome;
+    enum bw_reason reason;
+    int fwd_status;
+    bool stored, collapsed, has_ttl;
+    int64_t ttl_s;
+    uint32_t fetches;
+    uint64_t bytes_from_origin;
+    int answer_status; /* STEP_ANSWER */
+    bool complete;     /* done: everything was sent */
+    int64_t origin_us; /* waited for the origin, so far */
+};
+
+/* ---- request.c ---- */
+void resume(struct bw_request *rq, enum step next);
+/* Answer with a response of our own: sets status, outcome and reason and names the step. */
+enum step answer(struct bw_request *rq, int status, enum bw_outcome outcome, enum bw_reason why);
+/* Why the origin could not be had, as a status: 502, 503, 504. */
+int reason_status(enum bw_reason why);
+
+/* Views of the request that live as long as its exchange. */
+void *request_alloc(struct bw_request *rq, size_t n);
+struct bw_fields request_copy_fields(struct bw_request *rq, const struct bw_fields *in);
+
+/* ---- reply.c: heads of responses ---- */
+/* From stored fields: for the client, with Age and Cache-Status. `age_s` < 0: no Age. */
+void reply_from(struct bw_request *rq, int status, struct bw_slice reason,
+                const struct bw_fields *fields, int64_t age_s);
+void reply_add(struct bw_request *rq, enum bw_field_id id, struct bw_slice value);
+/* Turn the reply into a 304, a 206 or a 416 where the request's conditions and ranges ask for it.
+ */
+enum shape {
+    SHAPE_WHOLE,
+    SHAPE_NOT_MODIFIED,
+    SHAPE_PART,  /* one range: spans[0] */
+    SHAPE_PARTS, /* several: spans */
+    SHAPE_UNSATISFIABLE,
+};
+enum shape shape_reply(struct bw_request *rq, const struct bw_fields *stored, uint64_t length,
+                       bool multipart);
+/* Start the response with rq->reply. */
+void respond(struct bw_request *rq);
+void send_end(struct bw_request *rq);    /* nothing more: complete */
+void send_broken(struct bw_request *rq); /* nothing more: visibly broken */
+enum step step_answer(struct bw_request *rq);
+
+/* ---- deliver.c: from the store ---- */
+enum step step_deliver(struct bw_request *rq);
+/* The stale response that was found may stand in: outcome STALE with that reason. */
+enum step deliver_stale(struct bw_request *rq, enum bw_reason why);
+void deliver_go_on(struct bw_request *rq); /* the pages are there */
+
+/* ---- step_fill.c ---- */
+enum step step_fill(struct bw_request *rq);
+enum step step_look(struct bw_request *rq);
+enum step step_stream(struct bw_request *rq);
+void fill_abandon(struct bw_request *rq);
+void refresh_behind(struct bw_request *rq);
+
+/* ---- source.c ---- */
+/* Begin the fetch of a fill.  `leader` may be NULL; it is told of 1xx. */
+struct source *source_start(struct bw_request *rq, struct bw_fill *f, bool leader);
+void source_leader_gone(struct source *s);
+/* The fields of the request to the origin, in the pool of `rq`. */
+struct bw_fields origin_fields(struct bw_request *rq, bool fill, const struct bw_fields *in,
+                               const struct bw_entry *base);
+
+/* ---- step_pass.c ---- */
+enum step step_pass(struct bw_request *rq);
+void pass_abandon(struct bw_request *rq);
+
+/* ---- tunnel.c ---- */
+struct tunnel;
+/* A connection that has left HTTP: bytes both ways until one side ends. */
+struct tunnel *tunnel_new(struct bw_worker *w, h2o_socket_t *origin);
+void tunnel_start(void *tunnel, h2o_socket_t *client); /* a bw_upgraded_fn */
+void tunnel_discard(struct tunnel *t);                 /* the client left before the 101 */
+void tunnels_cut(struct bw_worker *w);                 /* the drain's deadline */
+
+/* ---- account.c ---- */
+void account(struct bw_request *rq, bool complete);
+/* The admin address: answered from admin/api, without cache or origin. */
+void admin_answer(struct bw_request *rq);
+
+/* ---- cold.c ---- */
+/* Bring a record (objid 0) or a part of a body into memory, then resume at `next`. */
+enum step wait_for_pages(struct bw_request *rq, const struct bw_hash *key, uint64_t objid,
+                         uint64_t offset, enum step next);
+void cold_abandon(struct bw_request *rq);
+
+/* ---- worker.c ---- */
+struct bw_snapshot *snapshot_take(struct bw_worker *w);
+void snapshot_put(struct bw_snapshot *s);

@@ -1,0 +1,416 @@
+/*
+ * step_fill.c - a miss: join the fetch that runs or lead one, and stream what it brings.
+ *
+ * Rule numbers are those of docs/fill.md.  The leader is the first reader and nothing more: what it
+ * knows besides is its source, for 1xx responses.
+ */
+#include "breakwater/server/buffers.h"
+
+#include "request_priv.h"
+
+enum {
+    RANGE_AHEAD = 16 << 20,    /* a range that begins so far ahead of the fill is fetched alone */
+    KEEP_FOR_RANGE = 64 << 20, /* whole objects up to this are fetched for the sake of a range */
+    SEND_MOST = 8 * BW_BLOCK_SIZE, /* bytes of blocks in one send */
+};
+
+static void woken(struct bw_waiter *w)
+{
+    struct bw_request *rq = BW_CONTAINER_OF(w, struct bw_request, waiter);
+
+    resume(rq, rq->responding || rq->fill_head != NULL ? STEP_STREAM : STEP_LOOK);
+}
+
+static void leave(struct bw_request *rq)
+{
+    bw_timer_stop(&rq->wait_timer);
+    bw_next_cancel(&rq->head_later);
+    if (rq->leading != NULL)
+        source_leader_gone(rq->leading);
+    rq->leading = NULL;
+    if (rq->waiter.fill != NULL)
+        bw_fill_leave(&rq->waiter);
+    rq->fill_head = NULL;
+}
+
+void fill_abandon(struct bw_request *rq)
+{
+    leave(rq);
+}
+
+/* ---- joining ---- */
+
+static struct bw_join join_for(struct bw_request *rq)
+{
+    struct bw_join j = {.worker = rq->w->index,
+                        .key = &rq->key,
+                        .policy = &rq->policy,
+                        .dangling = rq->found.dangling,
+                        .may_lead = !rq->is_head,
+                        .alone = rq->snapshot->conf->cache.collapse_waiters == 0};
+
+    if (rq->found.varies) {
+        j.variant = &rq->found.variant;
+        j.variant_vary_id = rq->found.vary_id;
+        j.variant_names = rq->found.vary_names;
+    }
+    if (rq->has_found && rq->found.usable.use == BW_USE_NEVER)
+        j.dangling = rq->found.entry.objid; /* there, but not for this request */
+    else if (rq->has_found) {
+        j.base = &rq->found.entry;
+        j.base_key = rq->found.varies ? &rq->found.variant : &rq->key;
+    }
+    return j;
+}
+
+static bool may_serve_stale(const struct bw_request *rq)
+{
+    return rq->has_found && rq->found.usable.use != BW_USE_NEVER && rq->found.usable.on_error;
+}
+
+/* RFC 9111, 4.2.4 and RFC 5861, 4: a stale response beats an error, where it is allowed. */
+static enum step stale_or(struct bw_request *rq, enum bw_reason why)
+{
+    leave(rq);
+    if (may_serve_stale(rq))
+        return deliver_stale(rq, why);
+    return answer(rq, reason_status(why), BW_OUTCOME_ERROR, why);
+}
+
+/* Rule 30. */
+static void overdue(struct bw_timer *t)
+{
+    struct bw_request *rq = BW_CONTAINER_OF(t, struct bw_request, wait_timer);
+
+    if (!bw_fill_overdue(&rq->waiter))
+        return; /* the head is out: its waker is on the way */
+    if (may_serve_stale(rq) || rq->overdue_once) {
+        resume(rq, stale_or(rq, BW_REASON_FIRST_BYTE_TIMEOUT));
+        return;
+    }
+    rq->overdue_once = true;
+    leave(rq);
+    resume(rq, STEP_LOOKUP);
+}
+
+static void arm_wait(struct bw_request *rq)
+{
+    if (!rq->waiter.leads && rq->snapshot->conf->cache.collapse_wait_ms > 0)
+        bw_timer_start(rq->w->loop, &rq->wait_timer, rq->snapshot->conf->cache.collapse_wait_ms,
+                       overdue);
+}
+
+enum step step_fill(struct bw_request *rq)
+{
+    struct bw_join j = join_for(rq);
+
+    rq->waiter.position = 0;
+    rq->waiter.end = UINT64_MAX;
+    switch (bw_fill_join(rq->w->fills, &rq->waiter, &j, woken)) {
+    case BW_JOINED_LEADS:
+        rq->leading = source_start(rq, rq->waiter.fill, true);
+        return STEP_LOOK;
+    case BW_JOINED_WAITS:
+        rq->collapsed = true;
+        arm_wait(rq);
+        return STEP_LOOK;
+    case BW_JOINED_LOOK:
+        if (rq->lookups < LOOKUPS_MAX)
+            return STEP_LOOKUP;
+        rq->waiter.tries = UINT8_MAX; /* something keeps storing what we cannot use: go alone */
+        return STEP_PASS;
+    case BW_JOINED_SHED:
+        return stale_or(rq, BW_REASON_SHED);
+    case BW_JOINED_PASS:
+        return STEP_PASS;
+    }
+    BW_UNREACHABLE();
+}
+
+void refresh_behind(struct bw_request *rq)
+{
+    struct bw_join j = join_for(rq);
+    struct bw_fill *f = bw_fill_refresh(rq->w->fills, &j);
+
+    if (f != NULL)
+        source_start(rq, f, false);
+}
+
+/* ---- the head ---- */
+
+/* Rule 15: who waited for this head takes it; who came later judges it as a lookup would. */
+static bool usable_for(struct bw_request *rq, const struct bw_fill_head *head)
+{
+    struct bw_usable u;
+
+    if (rq->waiter.leads)
+        return true;
+    if (!bw_fill_variant_fits(&rq->waiter, &rq->x->head.fields))
+        return false;
+    u = bw_policy_usable(&rq->policy, &head->terms, bw_clock_ms());
+    if (u.use == BW_USE_NEVER)
+        return false;
+    return rq->waited || u.use == BW_USE_FRESH || u.use == BW_USE_UPDATING;
+}
+
+static enum step try_again(struct bw_request *rq)
+{
+    leave(rq);
+    rq->waiter.tries++;
+    rq->waited = rq->collapsed = false;
+    return STEP_LOOKUP;
+}
+
+/* Rule 16. */
+static enum step sick(struct bw_request *rq, const struct bw_fill_head *head)
+{
+    int status = head->status;
+
+    rq->fwd_status = status;
+    if (rq->has_found && rq->found.usable.use != BW_USE_NEVER && rq->found.usable.on_5xx) {
+        leave(rq);
+        return deliver_stale(rq, BW_REASON_ORIGIN_STATUS);
+    }
+    if (rq->waiter.leads) {
+        rq->fill_head = head;
+        return STEP_STREAM;
+    }
+    if (!rq->sick_once) {
+        rq->sick_once = true;
+        leave(rq);
+        rq->waited = rq->collapsed = false;
+        return STEP_LOOKUP;
+    }
+    leave(rq);
+    return answer(rq, status, BW_OUTCOME_ERROR, BW_REASON_ORIGIN_STATUS);
+}
+
+enum step step_look(struct bw_request *rq)
+{
+    const struct bw_fill_head *head;
+    enum bw_reason why;
+
+    switch (bw_fill_look(&rq->waiter, &head, &why)) {
+    case BW_LOOK_WAIT:
+        rq->waited = true;
+        return STEP_WAIT;
+    case BW_LOOK_HEAD:
+        if (!usable_for(rq, head))
+            return try_again(rq);
+        rq->fill_head = head;
+        return STEP_STREAM;
+    case BW_LOOK_OWN:
+        rq->fill_head = head;
+        return STEP_STREAM;
+    case BW_LOOK_AGAIN:
+        return try_again(rq);
+    case BW_LOOK_FAILED:
+        return sick(rq, head);
+    case BW_LOOK_NONE:
+        return stale_or(rq, why);
+    }
+    BW_UNREACHABLE();
+}
+
+/* ---- the head of the response ---- */
+
+static void note_outcome(struct bw_request *rq, const struct bw_fill_head *head)
+{
+    rq->fwd_status = head->revalidated ? 304 : head->status;
+    rq->stored = head->storing;
+    rq->has_ttl = head->storing;
+    if (head->storing)
+        rq->ttl_s = head->terms.lifetime_s - bw_policy_age_s(&head->terms, bw_clock_ms());
+    if (head->revalidated)
+        rq->outcome = BW_OUTCOME_REVALIDATED;
+    else if (!head->storing && head->not_stored != BW_REASON_NONE) {
+        rq->reason = head->not_stored;
+        if (rq->outcome == BW_OUTCOME_MISS)
+            rq->outcome = BW_OUTCOME_PASS;
+    }
+}
+
+/* A range far ahead of the fetch would make its client wait for bytes it does not want. */
+static bool too_far_ahead(struct bw_request *rq)
+{
+    return rq->spans_n == 1 && rq->spans[0].first > bw_fill_have(&rq->waiter) + RANGE_AHEAD;
+}
+
+static bool has_body(const struct bw_request *rq, enum shape shape)
+{
+    return !rq->is_head && shape != SHAPE_NOT_MODIFIED && shape != SHAPE_UNSATISFIABLE &&
+           rq->fill_head->length != 0;
+}
+
+static void begin(struct bw_request *rq);
+
+static void proceed(h2o_generator_t *generator, h2o_req_t *req)
+{
+    struct bw_request *rq = H2O_STRUCT_FROM_MEMBER(struct bw_request, generator, generator);
+
+    (void)req;
+    if (rq->waiter.state == BW_WAITER_SENDING)
+        bw_fill_sent(&rq->waiter);
+    resume(rq, STEP_STREAM);
+}
+
+static void finish_without_body(struct bw_request *rq)
+{
+    respond(rq);
+    if (rq->fill_head->storing && !rq->is_head)
+        bw_fill_keep(&rq->waiter);
+    send_end(rq); /* the head's bytes are the fill's: it is left when the exchange is done */
+}
+
+static enum step start_response(struct bw_request *rq)
+{
+    const struct bw_fill_head *head = rq->fill_head;
+    const struct bw_fields *fields = rq->waiter.leads ? &head->fields : &head->stored;
+    bool aged = head->revalidated || (head->storing && !rq->waiter.leads);
+    enum shape shape;
+
+    note_outcome(rq, head);
+    reply_from(rq, head->status, head->reason, fields,
+               aged ? bw_policy_age_s(&head->terms, bw_clock_ms()) : -1);
+    shape = shape_reply(rq, fields, head->length, false);
+    if (shape == SHAPE_PART && too_far_ahead(rq)) {
+        rq->range_pass = true;
+        if (head->storing && head->length <= KEEP_FOR_RANGE)
+            bw_fill_keep(&rq->waiter);
+        leave(rq);
+        return STEP_PASS;
+    }
+    if (shape == SHAPE_PART) {
+        rq->waiter.position = rq->spans[0].first;
+        rq->waiter.end = rq->spans[0].end;
+        if (head->storing && head->length <= KEEP_FOR_RANGE)
+            bw_fill_keep(&rq->waiter);
+    }
+    rq->generator = (h2o_generator_t){proceed, NULL};
+    if (!has_body(rq, shape)) {
+        finish_without_body(rq);
+        return STEP_WAIT;
+    }
+    return STEP_STREAM;
+}
+
+/* ---- the body ---- */
+
+/* The head alone, where its first bytes did not come in the same round. */
+static void send_head(struct bw_next *n)
+{
+    struct bw_request *rq = BW_CONTAINER_OF(n, struct bw_request, head_later);
+
+    begin(rq);
+    h2o_send(&rq->x->req, NULL, 0, H2O_SEND_STATE_IN_PROGRESS);
+}
+
+static void begin(struct bw_request *rq)
+{
+    bw_next_cancel(&rq->head_later);
+    if (!rq->responding)
+        respond(rq);
+}
+
+/* Has this reader got everything that its response promised? */
+static bool complete(const struct bw_request *rq)
+{
+    uint64_t end = rq->waiter.end != UINT64_MAX ? rq->waiter.end : rq->fill_head->length;
+
+    return rq->waiter.position == end;
+}
+
+static void send_pieces(struct bw_request *rq, const struct bw_pieces *p)
+{
+    h2o_iovec_t v[16];
+
+    for (unsigned i = 0; i < p->n; i++)
+        v[i] = h2o_iovec_init(p->v[i].base, p->v[i].len);
+    begin(rq);
+    h2o_send(&rq->x->req, v, p->n,
+             complete(rq) ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+}
+
+/* Bytes that the commit has taken out of memory. */
+static enum step send_stored(struct bw_request *rq, const struct bw_pieces *p)
+{
+    size_t most = p->most < BW_BUFFER_SIZE ? (size_t)p->most : BW_BUFFER_SIZE, got = 0;
+    h2o_iovec_t v;
+    enum bw_err err;
+
+    if (rq->buffer == NULL)
+        rq->buffer = bw_buffers_take(rq->w->buffers);
+    if (rq->buffer == NULL)
+        rq->buffer = bw_buffers_force(rq->w->buffers);
+    err =
+        bw_reader_body(rq->w->lookup.reader, p->objid, p->position, most, false, rq->buffer, &got);
+    if (err == BW_ERR_BUSY) {
+        const struct bw_hash none = {{0}};
+
+        return wait_for_pages(rq, &none, p->objid, p->position, STEP_STREAM);
+    }
+    begin(rq);
+    if (err != BW_OK || got == 0) {
+        bw_count(rq->w->counters, BW_C_CHUNK_MISSING, 1);
+        send_broken(rq);
+        return STEP_WAIT;
+    }
+    bw_fill_read(&rq->waiter, got);
+    v = h2o_iovec_init(rq->buffer, got);
+    h2o_send(&rq->x->req, &v, 1, complete(rq) ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+    return STEP_WAIT;
+}
+
+static void end_body(struct bw_request *rq)
+{
+    const struct bw_fields *trailers = bw_fill_trailers(&rq->waiter);
+
+    /* an empty body whose end came with its head: now the length is known */
+    if (!rq->responding && rq->reply.length == BW_LENGTH_UNKNOWN && rq->waiter.position == 0 &&
+        trailers->n == 0)
+        rq->reply.length = 0;
+    begin(rq);
+    if (trailers->n != 0)
+        rq->x->ops->trailers(rq->x, trailers);
+    send_end(rq);
+}
+
+/* Who has sent nothing yet can still say what happened (rule 25). */
+static enum step end_broken(struct bw_request *rq)
+{
+    if (!rq->responding)
+        return stale_or(rq, BW_REASON_TRUNCATED);
+    send_broken(rq);
+    return STEP_WAIT;
+}
+
+enum step step_stream(struct bw_request *rq)
+{
+    struct bw_pieces p;
+
+    if (rq->reply.fields.v == NULL) {
+        enum step next;
+
+        bw_timer_stop(&rq->wait_timer);
+        next = start_response(rq);
+        if (next != STEP_STREAM)
+            return next;
+    }
+    switch (bw_fill_next(&rq->waiter, SEND_MOST, &p)) {
+    case BW_BYTES_MEMORY:
+        send_pieces(rq, &p);
+        return STEP_WAIT;
+    case BW_BYTES_STORE:
+        return send_stored(rq, &p);
+    case BW_BYTES_END:
+        end_body(rq);
+        return STEP_WAIT;
+    case BW_BYTES_PARKED:
+        if (!rq->responding)
+            bw_loop_next(rq->w->loop, &rq->head_later, send_head);
+        return STEP_WAIT;
+    case BW_BYTES_BROKEN:
+        return end_broken(rq);
+    }
+    BW_UNREACHABLE();
+}
