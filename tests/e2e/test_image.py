@@ -7,7 +7,6 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-@pytest.mark.long
 def test_the_image_does_what_its_dockerfile_says():
     done = subprocess.run([ROOT / "tools" / "test-image"], capture_output=True, text=True, timeout=1800, check=False)
 
