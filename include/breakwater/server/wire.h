@@ -35,18 +35,19 @@ struct bw_conn {
     struct bw_worker *worker;
     const struct bw_listener *listener;
     h2o_socket_t *socket;
-    uint8_t address[16];     /* of the client, IPv4 mapped; all zero for a unix socket */
+    uint8_t address[16]; /* of the client, IPv4 mapped; all zero for a unix socket */
     uint16_t port;
-    char address_text[46];   /* as text, "unix" for a unix socket */
+    char address_text[46]; /* as text, "unix" for a unix socket */
     bool tls;
     bool peer_trusted;       /* the socket's peer (or the PROXY line's client) is a trusted proxy */
     const char *server_name; /* SNI, or NULL; lives with the connection */
 };
 
-/* The head of a response.  Content-Length, framing, Connection and a missing Date are the wire's. */
+/* The head of a response.  Content-Length, framing, Connection and a missing Date are the wire's.
+ */
 struct bw_reply {
     int status;
-    struct bw_slice reason; /* ignored by HTTP/2 */
+    struct bw_slice reason;  /* ignored by HTTP/2 */
     struct bw_fields fields; /* names in lower case; no connection fields */
     uint64_t length;         /* of the body for a GET, or BW_LENGTH_UNKNOWN */
     bool close;              /* end the connection after this response */
@@ -56,7 +57,8 @@ struct bw_reply {
 struct bw_body_sink {
     /* Bytes are valid inside the call only; give the credit back with body_consumed(). */
     void (*data)(struct bw_body_sink *sink, struct bw_slice bytes);
-    /* Exactly once: BW_REASON_NONE when it is complete, else why not (client gone, bad chunk, too large, too slow). */
+    /* Exactly once: BW_REASON_NONE when it is complete, else why not (client gone, bad chunk, too
+     * large, too slow). */
     void (*end)(struct bw_body_sink *sink, enum bw_reason why);
     size_t window; /* at most that much handed over and not yet consumed */
 };
@@ -67,7 +69,8 @@ struct bw_wire_ops {
     const char *protocol; /* "HTTP/1.1", "HTTP/2": for the log */
     /*
      * Begin to receive the body (sends 100 Continue where it is expected).  The sink is first
-     * called in a later round.  Not called: the wire drops a short body and closes after a long one.
+     * called in a later round.  Not called: the wire drops a short body and closes after a long
+     * one.
      */
     void (*body_start)(struct bw_exchange *x, struct bw_body_sink *sink);
     void (*body_consumed)(struct bw_exchange *x, size_t n);
@@ -89,9 +92,9 @@ struct bw_exchange {
     const struct bw_reply *reply; /* set before h2o_start_response() by bw_exchange_respond() */
     void (*done)(struct bw_exchange *x, bool complete); /* set by bw_request_start() */
     void *request;                                      /* the steps' own */
-    uint64_t bytes_sent;      /* of bodies, so far */
+    uint64_t bytes_sent;                                /* of bodies, so far */
     uint64_t head_bytes_sent;
-    int64_t began_us;         /* bw_clock_mono_us() at the first byte of the head */
+    int64_t began_us; /* bw_clock_mono_us() at the first byte of the head */
     h2o_req_t req;
 };
 
@@ -111,3 +114,11 @@ void bw_request_start(struct bw_exchange *x);
  * 501, 505) in the house's form, and account for it.  The connection is closed behind it.
  */
 void bw_request_refuse(struct bw_exchange *x, int status, enum bw_reason why);
+
+/*
+ * libh2o's configuration and context of a worker, with the one handler that leads to
+ * bw_request_start(), and the wire's own part, w->wire.  Wants w->loop; everything else of the
+ * worker must be set before the first connection.
+ */
+void bw_wire_context_init(struct bw_worker *w);
+void bw_wire_context_dispose(struct bw_worker *w); /* no connection or listener may be left */

@@ -57,6 +57,8 @@ struct bw_worker {
     struct bw_counters *counters;
     struct bw_log_ring *log;
     struct bw_rand rand;
+    const char *via;               /* "1.1 NAME": what we add to Via */
+    struct bw_slice pseudonym;     /* NAME, a view of `via`: unique to this store, finds loops */
     unsigned cold; /* pages on their way: messages that will come */
     /* the life of the thread (worker.c) */
     struct bw_message command;     /* from the control thread, one at a time */

@@ -1,0 +1,490 @@
+/*
+ * http1.c - the life of an HTTP/1.1 connection: its start, its clocks, its end.
+ *
+ *     IDLE -> HEAD -> BODY_HELD -> BODY -> WHOLE     what the client sends
+ *             NO_REQUEST -> WAITING -> STREAMING -> LAST     what we answer
+ *
+ * When both are through, the next request begins or the connection ends.  We keep reading while
+ * the handler works: a client that leaves is then noticed at once, and it costs nothing, because a
+ * connection that is always read needs no epoll_ctl.
+ *
+ * There are two clocks, one for what the client owes (a head, a body, its next request) and one for
+ * what it must take.  Both share one timer, which is relinked only when it would fire too late: a
+ * request that is answered at once moves two numbers and no list.
+ */
+#include "breakwater/server/http1.h"
+
+#include "breakwater/admin/figures.h"
+#include "breakwater/base/check.h"
+#include "breakwater/base/clock.h"
+#include "breakwater/base/mem.h"
+#include "breakwater/server/acked.h"
+
+#include "http1_priv.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+/* ticks of one send_timeout: it strikes after 3 without progress, 1 to 1 1/3 of it after the last
+ */
+enum { SEND_TICKS = 3 };
+
+static void count(struct bw_http1 *c, enum bw_counter which)
+{
+    bw_count(c->conn.worker->counters, which, 1);
+}
+
+/* ---- clocks ---- */
+
+static void fire(struct bw_timer *t);
+
+static uint64_t now_ms(const struct bw_http1 *c)
+{
+    return h2o_now(c->conn.super.ctx->loop);
+}
+
+/* The longest of few durations that is not above `left`: libh2o keeps a list for each duration. */
+static int64_t round_down(uint64_t left)
+{
+    int64_t step = 1;
+
+    while ((uint64_t)step * 10 <= left && step < 10000)
+        step *= 10;
+    if ((uint64_t)step * 5 <= left)
+        return step * 5;
+    return (uint64_t)step * 2 <= left ? step * 2 : step;
+}
+
+/* See that the timer fires at the next deadline, or before. */
+static void watch(struct bw_http1 *c)
+{
+    uint64_t due = c->read_deadline, now = now_ms(c);
+    int64_t ms;
+
+    if (due == 0 || (c->send_deadline != 0 && c->send_deadline < due))
+        due = c->send_deadline;
+    if (due == 0 || (c->fires_at != 0 && c->fires_at <= due))
+        return;
+    ms = round_down(due > now ? due - now : 1);
+    c->fires_at = now + (uint64_t)ms;
+    bw_timer_start(c->conn.worker->loop, &c->timer, ms, fire);
+}
+
+void bw_h1_wait(struct bw_http1 *c, enum h1_wait wait, int64_t ms)
+{
+    c->wait = wait;
+    c->window_bytes = 0;
+    c->read_deadline = wait == H1_WAIT_NOTHING ? 0 : now_ms(c) + (uint64_t)ms;
+    watch(c);
+}
+
+static uint64_t send_tick(const struct bw_http1 *c)
+{
+    return now_ms(c) + (uint64_t)bw_h1_limits(c)->send_timeout_ms / SEND_TICKS + 1;
+}
+
+void bw_h1_send_clock_start(struct bw_http1 *c)
+{
+    if (c->send_deadline != 0)
+        return;
+    c->acked = UINT64_MAX;
+    c->stalled = 0;
+    c->send_deadline = send_tick(c);
+    watch(c);
+}
+
+void bw_h1_send_clock_stop(struct bw_http1 *c)
+{
+    c->send_deadline = 0;
+}
+
+/* The client has sent too little of its body for too long?  (security.md 5: lowest body rate) */
+static bool body_is_too_slow(const struct bw_http1 *c)
+{
+    const struct bw_limits_conf *limits = bw_h1_limits(c);
+    uint64_t wanted = (uint64_t)limits->body_timeout_ms * limits->body_rate / 1000;
+
+    return c->window_bytes < (wanted > 0 ? wanted : 1);
+}
+
+static bool body_overdue(struct bw_http1 *c)
+{
+    if (!body_is_too_slow(c)) {
+        bw_h1_wait(c, H1_WAIT_BODY, bw_h1_limits(c)->body_timeout_ms);
+        return true;
+    }
+    count(c, BW_C_BODY_TIMEOUT);
+    if (c->reading != H1_BODY) {
+        bw_h1_free(c, H1_CUT_SOCKET);
+        return false;
+    }
+    bw_h1_body_fail(c, BW_REASON_TIMEOUT);
+    return true;
+}
+
+/* What the client owed did not come.  Is the connection still there? */
+static bool read_overdue(struct bw_http1 *c)
+{
+    switch (c->wait) {
+    case H1_WAIT_NOTHING:
+        return true;
+    case H1_WAIT_HEAD:
+        count(c, BW_C_HEAD_TIMEOUT);
+        if (c->reading == H1_HEAD) {
+            bw_h1_refuse(c, 408, BW_REASON_TIMEOUT);
+            return true;
+        }
+        break;
+    case H1_WAIT_IDLE:
+        count(c, BW_C_IDLE_TIMEOUT);
+        break;
+    case H1_WAIT_BODY:
+        return body_overdue(c);
+    case H1_WAIT_LINGER:
+        bw_h1_free(c, H1_CUT_SOCKET);
+        return false;
+    }
+    bw_h1_free(c, H1_CLOSE_SOCKET);
+    return false;
+}
+
+/* A write is under way.  Progress is what the peer has acknowledged, not what the kernel took. */
+static bool send_overdue(struct bw_http1 *c)
+{
+    uint64_t acked = bw_acked(h2o_socket_get_fd(c->conn.socket));
+
+    c->stalled = acked == c->acked ? c->stalled + 1 : 0;
+    c->acked = acked;
+    if (c->stalled >= SEND_TICKS) {
+        count(c, BW_C_SEND_TIMEOUT);
+        bw_h1_free(c, H1_CUT_SOCKET);
+        return false;
+    }
+    c->send_deadline = send_tick(c);
+    return true;
+}
+
+static void fire(struct bw_timer *t)
+{
+    struct bw_http1 *c = BW_CONTAINER_OF(t, struct bw_http1, timer);
+    uint64_t now = now_ms(c);
+
+    c->fires_at = 0;
+    if (c->read_deadline != 0 && c->read_deadline <= now) {
+        c->read_deadline = 0;
+        if (!read_overdue(c))
+            return;
+    }
+    if (c->send_deadline != 0 && c->send_deadline <= now && !send_overdue(c))
+        return;
+    watch(c);
+}
+
+/* ---- fairness: one fast reader must not starve the others (wire-protocols.md 3) ---- */
+
+bool bw_h1_burst_is_used_up(struct bw_http1 *c)
+{
+    uint64_t round = bw_loop_round(c->conn.worker->loop);
+
+    if (c->round != round) {
+        c->round = round;
+        c->burst = 0;
+    }
+    return c->burst >= BW_H1_BURST_MAX;
+}
+
+static void go_on(struct bw_next *n)
+{
+    struct bw_http1 *c = BW_CONTAINER_OF(n, struct bw_http1, go_on);
+
+    if (c->responding == H1_NO_REQUEST)
+        bw_h1_advance(c);
+    else if (c->writing == H1_QUIET)
+        bw_h1_write_on(c);
+}
+
+void bw_h1_put_off(struct bw_http1 *c)
+{
+    bw_loop_next(c->conn.worker->loop, &c->go_on, go_on);
+}
+
+/* ---- exchanges ---- */
+
+static const struct bw_wire_ops http1_ops = {
+    .protocol = "HTTP/1.1",
+    .body_start = bw_h1_body_start,
+    .body_consumed = bw_h1_body_consumed,
+    .informational = bw_h1_informational,
+    .trailers = bw_h1_trailers,
+    .upgrade = bw_h1_upgrade,
+};
+
+void bw_h1_begin(struct bw_http1 *c)
+{
+    struct bw_exchange *x = &c->x;
+    struct h1_pieces rest = c->out.rest;
+    size_t rest_cap = c->out.rest_cap;
+
+    bw_next_cancel(&c->go_on);
+    h2o_init_request(&x->req, &c->conn.super, NULL);
+    x->req._ostr_top = &c->final; /* libh2o follows it even in dispose */
+    x->ops = &http1_ops;
+    x->conn = &c->conn;
+    x->reply = NULL;
+    x->done = NULL;
+    x->request = NULL;
+    x->bytes_sent = 0;
+    x->head_bytes_sent = 0;
+    x->began_us = c->began_us;
+    memset(&x->head, 0, sizeof(x->head));
+    memset(&c->body, 0, sizeof(c->body));
+    memset(&c->out, 0, sizeof(c->out));
+    c->out.rest.v = rest.v;
+    c->out.rest_cap = rest_cap;
+    c->responding = H1_WAITING;
+    c->ending = H1_KEEP;
+    c->requests++;
+    bw_h1_wait(c, H1_WAIT_NOTHING, 0);
+}
+
+/* The one place where an exchange ends: the sink and the steps are told, then its memory goes. */
+static void end_exchange(struct bw_http1 *c, bool complete)
+{
+    struct bw_exchange *x = &c->x;
+    struct bw_body_sink *sink = c->body.sink;
+
+    c->responding = H1_GONE;
+    c->body.sink = NULL;
+    if (sink != NULL)
+        sink->end(sink, BW_REASON_CLOSED);
+    for (size_t i = c->out.rest_from; i < c->out.rest.n; i++)
+        x->bytes_sent -= c->out.rest.v[i].len;
+    x->req._generator = NULL; /* `done` is the one notice, stop() would come behind it */
+    if (x->done != NULL)
+        x->done(x, complete);
+    bw_next_cancel(&c->feed);
+    bw_next_cancel(&c->go_on);
+    c->out.rest.n = c->out.rest_from = 0;
+    h2o_dispose_request(&x->req);
+    c->responding = H1_NO_REQUEST;
+}
+
+/* ---- the end ---- */
+
+static void close_socket(h2o_socket_t *socket, enum h1_close how)
+{
+    struct linger reset = {1, 0};
+    int fd = h2o_socket_get_fd(socket);
+
+    socket->data = NULL;
+    switch (how) {
+    case H1_GIVE_SOCKET:
+        h2o_socket_read_stop(socket);
+        return;
+    case H1_RESET_SOCKET:
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        if (socket->ssl != NULL)
+            shutdown(fd, SHUT_RDWR);
+        break;
+    case H1_CUT_SOCKET:
+        shutdown(fd, SHUT_RDWR);
+        break;
+    case H1_CLOSE_SOCKET:
+        break;
+    }
+    h2o_socket_close(socket);
+}
+
+void bw_h1_free(struct bw_http1 *c, enum h1_close how)
+{
+    struct bw_worker *w = c->conn.worker;
+
+    bw_timer_stop(&c->timer);
+    if (c->responding != H1_NO_REQUEST)
+        end_exchange(c, how == H1_GIVE_SOCKET);
+    bw_next_cancel(&c->feed);
+    bw_next_cancel(&c->go_on);
+    h2o_linklist_unlink(&c->link);
+    close_socket(c->conn.socket, how);
+    free(c->out.rest.v);
+    free((void *)(uintptr_t)c->conn.server_name);
+    free(c);
+    bw_wire_one_gone(w);
+}
+
+static void read_and_drop(h2o_socket_t *socket, const char *err)
+{
+    struct bw_http1 *c = socket->data;
+
+    h2o_buffer_consume(&socket->input, socket->input->size);
+    if (err != NULL)
+        bw_h1_free(c, H1_CLOSE_SOCKET);
+}
+
+/*
+ * Nothing is left to say.  To close over unread bytes would send RST, which can take the response
+ * from under the client's eyes, so the rest is read for a while (RFC 9112, 9.6).  Over TLS there
+ * is no way to half-close: close_notify comes with the close.
+ */
+void bw_h1_finish(struct bw_http1 *c)
+{
+    h2o_socket_t *socket = c->conn.socket;
+
+    if (c->reading == H1_WHOLE && socket->input->size == 0) {
+        bw_h1_free(c, H1_CLOSE_SOCKET);
+        return;
+    }
+    c->reading = H1_LINGER;
+    if (!c->conn.tls)
+        shutdown(h2o_socket_get_fd(socket), SHUT_WR);
+    h2o_buffer_consume(&socket->input, socket->input->size);
+    bw_h1_wait(c, H1_WAIT_LINGER, BW_H1_LINGER_MS);
+    h2o_socket_read_start(socket, read_and_drop);
+}
+
+void bw_h1_read_on(struct bw_http1 *c)
+{
+    if (!h2o_socket_is_reading(c->conn.socket))
+        h2o_socket_read_start(c->conn.socket, bw_h1_on_read);
+}
+
+void bw_h1_next_request(struct bw_http1 *c)
+{
+    c->reading = H1_IDLE;
+    c->scanned = 0;
+    c->blank_lines = 0;
+    bw_h1_wait(c, H1_WAIT_IDLE, bw_h1_limits(c)->idle_timeout_ms);
+    bw_h1_read_on(c);
+    if (c->conn.socket->input->size == 0) {
+        if (bw_h1_client_is_done(c))
+            bw_h1_free(c, H1_CLOSE_SOCKET);
+        return;
+    }
+    if (bw_h1_burst_is_used_up(c))
+        bw_h1_put_off(c);
+    else
+        bw_h1_advance(c);
+}
+
+/* Is what the client still sends short enough to be read for the sake of the connection? */
+static bool rest_can_be_dropped(const struct bw_http1 *c)
+{
+    if (c->reading != H1_BODY_HELD && c->reading != H1_BODY)
+        return false;
+    return c->x.head.framing == BW_FRAMING_CHUNKED || c->body.left <= BW_H1_DROP_MAX;
+}
+
+static void drop_rest_of_body(struct bw_http1 *c)
+{
+    c->reading = H1_BODY_DROP;
+    c->body.received = 0;
+    bw_h1_wait(c, H1_WAIT_BODY, bw_h1_limits(c)->body_timeout_ms);
+    bw_h1_read_on(c);
+    bw_h1_advance(c);
+}
+
+void bw_h1_response_out(struct bw_http1 *c)
+{
+    bw_h1_send_clock_stop(c);
+    if (c->responding == H1_BROKEN) {
+        bw_h1_free(c, c->framing == H1_UNTIL_CLOSE ? H1_RESET_SOCKET : H1_CUT_SOCKET);
+        return;
+    }
+    end_exchange(c, true);
+    if (c->conn.worker->draining || c->ending != H1_KEEP)
+        bw_h1_finish(c);
+    else if (c->reading == H1_WHOLE)
+        bw_h1_next_request(c);
+    else if (rest_can_be_dropped(c))
+        drop_rest_of_body(c);
+    else
+        bw_h1_finish(c);
+}
+
+/* ---- the start ---- */
+
+static socklen_t get_sockname(h2o_conn_t *conn, struct sockaddr *sa)
+{
+    return h2o_socket_getsockname(((struct bw_conn *)conn)->socket, sa);
+}
+
+static socklen_t get_peername(h2o_conn_t *conn, struct sockaddr *sa)
+{
+    return h2o_socket_getpeername(((struct bw_conn *)conn)->socket, sa);
+}
+
+static h2o_socket_t *get_socket(h2o_conn_t *conn)
+{
+    return ((struct bw_conn *)conn)->socket;
+}
+
+static const h2o_conn_callbacks_t callbacks = {
+    .get_sockname = get_sockname,
+    .get_peername = get_peername,
+    .get_socket = get_socket,
+};
+
+static void set_address(struct bw_conn *conn, const struct bw_accepted *a)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    const struct bw_conf *conf = conn->worker->snapshot->conf;
+    bool is_v4 = memcmp(a->address, mapped, sizeof(mapped)) == 0;
+
+    memcpy(conn->address, a->address, sizeof(conn->address));
+    conn->port = a->port;
+    if (a->is_unix)
+        memcpy(conn->address_text, "unix", sizeof("unix"));
+    else if (is_v4)
+        (void)inet_ntop(AF_INET, a->address + 12, conn->address_text, sizeof(conn->address_text));
+    else
+        (void)inet_ntop(AF_INET6, a->address, conn->address_text, sizeof(conn->address_text));
+    conn->peer_trusted =
+        bw_networks_contain(conf->trusted_proxies, conf->trusted_proxies_n, a->address);
+}
+
+void bw_http1_start(struct bw_worker *w, h2o_socket_t *socket, const struct bw_accepted *a)
+{
+    struct timeval now = *h2o_get_timestamp(&w->ctx, NULL, NULL);
+    struct bw_http1 *c =
+        BW_CONTAINER_OF(h2o_create_connection(sizeof(*c), &w->ctx, w->hosts, now, &callbacks),
+                        struct bw_http1, conn.super);
+
+    memset((char *)c + sizeof(c->conn.super), 0, sizeof(*c) - sizeof(c->conn.super));
+    c->conn.worker = w;
+    c->conn.listener = a->listener;
+    c->conn.socket = socket;
+    c->conn.tls = a->session != NULL;
+    c->conn.server_name = a->server_name != NULL ? bw_strdup(a->server_name) : NULL;
+    c->session = a->session;
+    set_address(&c->conn, a);
+    c->final.do_send = bw_h1_do_send;
+    c->small_left = BW_GATHER_MAX;
+    c->written_at = now_ms(c);
+    socket->data = c;
+    h2o_linklist_insert(&w->conns, &c->link);
+    bw_h1_wait(c, H1_WAIT_HEAD, bw_h1_limits(c)->head_timeout_ms);
+    bw_h1_read_on(c);
+    if (socket->input->size != 0)
+        bw_h1_advance(c);
+}
+
+void bw_http1_close_idle(struct bw_worker *w)
+{
+    h2o_linklist_t *at = w->conns.next;
+
+    while (at != &w->conns) {
+        struct bw_http1 *c = BW_CONTAINER_OF(at, struct bw_http1, link);
+
+        at = at->next;
+        if (c->responding == H1_NO_REQUEST && c->reading == H1_IDLE &&
+            c->conn.socket->input->size == 0)
+            bw_h1_free(c, H1_CLOSE_SOCKET);
+    }
+}
+
+void bw_http1_cut_all(struct bw_worker *w)
+{
+    while (!h2o_linklist_is_empty(&w->conns))
+        bw_h1_free(BW_CONTAINER_OF(w->conns.next, struct bw_http1, link), H1_CUT_SOCKET);
+}

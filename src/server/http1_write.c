@@ -1,0 +1,678 @@
+/*
+ * http1_write.c - what we send: interim responses, the head, the body in its framing, trailers.
+ *
+ * How a response ends is decided at the first send: by a length if there is one, by chunks if the
+ * client knows them, else by the close (RFC 9112, 6.3).  Bytes are counted: what is beyond the
+ * promised length is cut off, and a response that falls short breaks the connection, so that nobody
+ * takes it for whole.
+ *
+ * One write is in flight at a time.  A final response waits behind an interim one, and what exceeds
+ * the share of a round waits for the next round.  Over TLS every buffer becomes a record of its
+ * own, so the head and the beginning of the body are gathered into one; in clear text writev() does
+ * as well.
+ */
+#include "breakwater/base/check.h"
+#include "breakwater/base/mem.h"
+
+#include "http1_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    VEC_MAX = 64,             /* buffers of one send that need no memory of their own */
+    GATHER_BODY_MAX = 12288,  /* of the body, into the TLS record with the head */
+    SHARE_MIN = 16 * 1024,    /* not worth another round */
+    RECORD_SMALL = 1400 - 29, /* one packet; for the first bytes after a pause */
+    RECORD_FULL = 16384,
+    PAUSE_MS = 1000,
+};
+
+static void on_written(h2o_socket_t *socket, const char *err);
+
+/* ---- bytes ---- */
+
+static char *put(char *at, const char *bytes, size_t n)
+{
+    if (n > 0)
+        memcpy(at, bytes, n);
+    return at + n;
+}
+
+static char *put_slice(char *at, struct bw_slice s)
+{
+    return put(at, s.base, s.len);
+}
+
+static char *put_number(char *at, uint64_t n, unsigned base)
+{
+    char digits[20];
+    char *p = digits + sizeof(digits);
+
+    do {
+        *--p = "0123456789abcdef"[n % base];
+        n /= base;
+    } while (n > 0);
+    return put(at, p, (size_t)(digits + sizeof(digits) - p));
+}
+
+static size_t fields_size(const struct bw_fields *fields)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < fields->n; i++)
+        n += fields->v[i].name.len + fields->v[i].value.len + 4;
+    return n;
+}
+
+static char *put_fields(char *at, const struct bw_fields *fields)
+{
+    for (size_t i = 0; i < fields->n; i++) {
+        at = put_slice(at, fields->v[i].name);
+        at = put(at, ": ", 2);
+        at = put_slice(at, fields->v[i].value);
+        at = put(at, "\r\n", 2);
+    }
+    return at;
+}
+
+static size_t total_of(const h2o_iovec_t *v, size_t n)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < n; i++)
+        total += v[i].len;
+    return total;
+}
+
+/* ---- writing ---- */
+
+/* How much of the next write goes out now; over TLS also the size of its records. */
+static size_t share(struct bw_http1 *c)
+{
+    h2o_socket_t *socket = c->conn.socket;
+    size_t left = bw_h1_burst_is_used_up(c) ? 0 : BW_H1_BURST_MAX - c->burst;
+    uint64_t now = h2o_now(c->conn.super.ctx->loop);
+
+    if (left < SHARE_MIN)
+        left = SHARE_MIN;
+    if (socket->ssl == NULL)
+        return left;
+    /* small records until the congestion window has opened, so that the first bytes can be used
+     * when the first packet is there; then full ones, which cost a third */
+    if (now - c->written_at >= PAUSE_MS)
+        c->small_left = SHARE_MIN;
+    c->written_at = now;
+    socket->_latency_optimization.state = H2O_SOCKET_LATENCY_OPTIMIZATION_STATE_NEEDS_UPDATE;
+    socket->_latency_optimization.suggested_tls_payload_size =
+        c->small_left > 0 ? RECORD_SMALL : RECORD_FULL;
+    return c->small_left > 0 ? SHARE_MIN : left;
+}
+
+static void start_write(struct bw_http1 *c, h2o_iovec_t *v, size_t n, enum h1_writing what)
+{
+    size_t total = total_of(v, n);
+
+    c->writing = what;
+    c->burst += total;
+    c->small_left -= total < c->small_left ? total : c->small_left;
+    h2o_socket_write(c->conn.socket, v, n, on_written);
+    bw_h1_send_clock_start(c);
+}
+
+/*
+ * How many of `v` may be written now; the last of them is shortened and `*beyond` is what was cut
+ * off.  The first is never cut: it may lie in memory that is ours for one write only.
+ */
+static size_t split(h2o_iovec_t *v, size_t n, size_t max, h2o_iovec_t *beyond)
+{
+    size_t total = v[0].len;
+    size_t i = 1;
+
+    *beyond = h2o_iovec_init(NULL, 0);
+    while (i < n && total + v[i].len <= max)
+        total += v[i++].len;
+    if (i < n && total < max) {
+        size_t fits = max - total;
+
+        *beyond = h2o_iovec_init(v[i].base + fits, v[i].len - fits);
+        v[i++].len = fits;
+    }
+    return i;
+}
+
+static void keep_rest(struct bw_http1 *c, h2o_iovec_t beyond, const h2o_iovec_t *v, size_t n)
+{
+    h2o_iovec_t *kept;
+
+    if (n + 1 > c->out.rest_cap) {
+        c->out.rest_cap = n + 1;
+        c->out.rest.v = bw_realloc(c->out.rest.v, (n + 1) * sizeof(*v));
+    }
+    kept = c->out.rest.v;
+    c->out.rest_from = 0;
+    c->out.rest.n = 0;
+    if (beyond.len > 0)
+        kept[c->out.rest.n++] = beyond;
+    memcpy(kept + c->out.rest.n, v, n * sizeof(*v));
+    c->out.rest.n += n;
+}
+
+static void write_pieces(struct bw_http1 *c, h2o_iovec_t *v, size_t n)
+{
+    size_t max = share(c);
+    h2o_iovec_t beyond;
+    size_t now;
+
+    if (total_of(v, n) > max) {
+        now = split(v, n, max, &beyond);
+        if (now < n || beyond.len > 0)
+            keep_rest(c, beyond, v + now, n - now);
+        n = now;
+    }
+    start_write(c, v, n, H1_WRITES);
+}
+
+/* The next part of what was put off; libh2o has its own copy of the vector once this returns. */
+static void write_rest(struct bw_http1 *c)
+{
+    h2o_iovec_t *v = c->out.rest.v + c->out.rest_from;
+    size_t n = c->out.rest.n - c->out.rest_from;
+    h2o_iovec_t beyond;
+    size_t now;
+
+    if (v[0].len > SHARE_MIN) { /* one buffer may be cut, too */
+        h2o_iovec_t first = v[0];
+        size_t max = share(c);
+
+        first.len = first.len < max ? first.len : max;
+        v[0].base += first.len;
+        v[0].len -= first.len;
+        c->out.rest_from += v[0].len == 0;
+        start_write(c, &first, 1, H1_WRITES);
+        return;
+    }
+    now = split(v, n, share(c), &beyond);
+    start_write(c, v, now, H1_WRITES);
+    if (beyond.len > 0)
+        v[--now] = beyond;
+    c->out.rest_from += now;
+}
+
+/* ---- interim responses ---- */
+
+static const char *interim_reason(int status)
+{
+    switch (status) {
+    case 100:
+        return "Continue";
+    case 102:
+        return "Processing";
+    case 103:
+        return "Early Hints";
+    default: /* any other 1xx of the origin's: a reason is not needed (RFC 9112, 4) */
+        return "";
+    }
+}
+
+/* A 1xx at once, or behind the one in flight. */
+static void send_interim(struct bw_http1 *c, int status, const struct bw_fields *fields)
+{
+    const char *reason = interim_reason(status);
+    size_t size = c->out.interim.len + 32 + strlen(reason) + fields_size(fields);
+    char *base = h2o_mem_alloc_pool(&c->x.req.pool, size);
+    char *at = put(base, c->out.interim.base, c->out.interim.len);
+    h2o_iovec_t bytes;
+
+    at = put(at, "HTTP/1.1 ", 9);
+    at = put_number(at, (unsigned)status, 10);
+    *at++ = ' ';
+    at = put(at, reason, strlen(reason));
+    at = put(at, "\r\n", 2);
+    at = put_fields(at, fields);
+    at = put(at, "\r\n", 2);
+    bytes = h2o_iovec_init(base, (size_t)(at - base));
+    if (c->writing != H1_QUIET) {
+        c->out.interim = bytes;
+        return;
+    }
+    (void)share(c);
+    start_write(c, &bytes, 1, H1_WRITES_INTERIM);
+}
+
+void bw_h1_informational(struct bw_exchange *x, int status, const struct bw_fields *fields)
+{
+    struct bw_http1 *c = bw_h1_of(x);
+
+    /* never to HTTP/1.0 (RFC 9110, 15.2), never behind the beginning of the final one */
+    if (x->head.minor == 0 || c->responding != H1_WAITING || c->out.held.v != NULL)
+        return;
+    send_interim(c, status, fields);
+}
+
+void bw_h1_send_continue(struct bw_http1 *c)
+{
+    struct bw_fields none = {NULL, 0};
+
+    bw_h1_informational(&c->x, 100, &none);
+}
+
+void bw_h1_trailers(struct bw_exchange *x, const struct bw_fields *fields)
+{
+    struct bw_http1 *c = bw_h1_of(x);
+    char *base = h2o_mem_alloc_pool(&x->req.pool, fields_size(fields) + 1);
+
+    c->out.trailers = bw_slice(base, (size_t)(put_fields(base, fields) - base));
+}
+
+/* ---- framing ---- */
+
+static bool status_has_no_body(int status)
+{
+    return status < 200 || status == 204 || status == 304;
+}
+
+static enum h1_framing framing_for(struct bw_http1 *c, size_t bytes, h2o_send_state_t state)
+{
+    const struct bw_exchange *x = &c->x;
+    bool is_all = state == H2O_SEND_STATE_FINAL && c->out.trailers.len == 0;
+
+    if (status_has_no_body(x->reply->status) || bw_slice_eq(x->head.method, BW_S("HEAD")))
+        return H1_NO_BODY;
+    c->out.promised = x->reply->length;
+    if (x->reply->length == BW_LENGTH_UNKNOWN && is_all)
+        c->out.promised = bytes;
+    c->out.left = c->out.promised;
+    if (c->out.promised != BW_LENGTH_UNKNOWN)
+        return H1_LENGTH;
+    return x->head.minor == 0 ? H1_UNTIL_CLOSE : H1_CHUNKED;
+}
+
+/* Is so much of the request unread that we shall not read it for the sake of the connection? */
+static bool request_is_left_behind(const struct bw_http1 *c)
+{
+    if (c->reading == H1_BODY_FAILED)
+        return true;
+    if (c->reading != H1_BODY_HELD)
+        return false;
+    /* the client may or may not send a body that it was not asked for (RFC 9110, 10.1.1) */
+    return c->body.wants_continue || c->body.left > BW_H1_DROP_MAX;
+}
+
+static void decide_ending(struct bw_http1 *c, h2o_send_state_t state)
+{
+    bool keep = !c->x.reply->close && !c->conn.worker->draining && c->framing != H1_UNTIL_CLOSE &&
+                state != H2O_SEND_STATE_ERROR;
+
+    if (c->ending == H1_KEEP && (!keep || request_is_left_behind(c)))
+        c->ending = H1_CLOSE;
+}
+
+static size_t head_size(const struct bw_http1 *c)
+{
+    enum { REST = 256 }; /* status line, date, framing, connection */
+
+    return REST + c->x.reply->reason.len + fields_size(&c->x.reply->fields);
+}
+
+static char *put_framing(const struct bw_http1 *c, char *at)
+{
+    const struct bw_reply *reply = c->x.reply;
+    uint64_t length = c->framing == H1_LENGTH ? c->out.promised : reply->length;
+
+    if (c->framing == H1_CHUNKED)
+        return put_slice(at, BW_S("transfer-encoding: chunked\r\n"));
+    /* without a body the length is that of a GET; 1xx, 204 have none, 304 need not (RFC 9110, 8.6)
+     */
+    if (length == BW_LENGTH_UNKNOWN || status_has_no_body(reply->status))
+        return at;
+    at = put_slice(at, BW_S("content-length: "));
+    at = put_number(at, length, 10);
+    return put(at, "\r\n", 2);
+}
+
+static char *put_connection(const struct bw_http1 *c, char *at)
+{
+    switch (c->ending) {
+    case H1_KEEP:
+        return c->x.head.minor == 0 ? put_slice(at, BW_S("connection: keep-alive\r\n")) : at;
+    case H1_CLOSE:
+        return put_slice(at, BW_S("connection: close\r\n"));
+    case H1_UPGRADE:
+        return put_slice(at, BW_S("connection: upgrade\r\n"));
+    }
+    BW_UNREACHABLE();
+}
+
+static char *put_head(struct bw_http1 *c, char *base)
+{
+    const struct bw_reply *reply = c->x.reply;
+    char *at = put_slice(base, BW_S("HTTP/1.1 "));
+
+    at = put_number(at, (unsigned)reply->status, 10);
+    *at++ = ' ';
+    at = put_slice(at, reply->reason);
+    at = put(at, "\r\n", 2);
+    /* a stored response keeps its own Date, to which its Age belongs */
+    if (c->ending != H1_UPGRADE && bw_fields_find(&reply->fields, BW_F_DATE) == NULL) {
+        at = put_slice(at, BW_S("date: "));
+        at = put(at, bw_wire_date(c->conn.worker->wire), BW_DATE_LEN);
+        at = put(at, "\r\n", 2);
+    }
+    at = put_fields(at, &reply->fields);
+    at = put_framing(c, at);
+    at = put_connection(c, at);
+    at = put(at, "\r\n", 2);
+    c->x.head_bytes_sent += (uint64_t)(at - base);
+    return at;
+}
+
+/* ---- one send ---- */
+
+/* What is about to go out: lead (head and chunk size), body, tail, side by side in `v`. */
+struct sending {
+    h2o_iovec_t *v; /* of the body; the slot before it is free, and the one behind */
+    size_t n;
+    size_t bytes; /* of the body */
+    h2o_iovec_t tail;
+    h2o_send_state_t state;
+};
+
+/* The caller's vector is the caller's; empty pieces would cost a round through epoll. */
+static void take_body(struct sending *s, const h2o_iovec_t *bufs, size_t n)
+{
+    s->n = 0;
+    s->bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (bufs[i].len > 0)
+            s->v[s->n++] = bufs[i];
+        s->bytes += bufs[i].len;
+    }
+}
+
+static void trim_body(struct sending *s, uint64_t max)
+{
+    while (s->bytes > max) {
+        size_t over = (size_t)(s->bytes - max);
+        h2o_iovec_t *last = &s->v[s->n - 1];
+        size_t cut = over < last->len ? over : last->len;
+
+        last->len -= cut;
+        s->bytes -= cut;
+        s->n -= last->len == 0;
+    }
+}
+
+/* Never more than was promised, and never less without a visible break (RFC 9112, 6.3 and 8). */
+static void keep_promise(struct bw_http1 *c, struct sending *s)
+{
+    if (c->framing == H1_NO_BODY)
+        trim_body(s, 0);
+    if (c->framing != H1_LENGTH)
+        return;
+    if (s->bytes > c->out.left) {
+        trim_body(s, c->out.left);
+        c->ending = H1_CLOSE;
+    }
+    c->out.left -= s->bytes;
+    if (s->state == H2O_SEND_STATE_FINAL && c->out.left > 0)
+        s->state = H2O_SEND_STATE_ERROR;
+}
+
+static h2o_iovec_t last_chunk(struct bw_http1 *c, size_t bytes)
+{
+    struct bw_slice trailers = c->out.trailers;
+    char *base;
+    char *at;
+
+    if (trailers.len == 0)
+        return bytes > 0 ? h2o_iovec_init(H2O_STRLIT("\r\n0\r\n\r\n"))
+                         : h2o_iovec_init(H2O_STRLIT("0\r\n\r\n"));
+    base = h2o_mem_alloc_pool(&c->x.req.pool, trailers.len + 8);
+    at = bytes > 0 ? put(base, "\r\n", 2) : base;
+    at = put(at, "0\r\n", 3);
+    at = put_slice(at, trailers);
+    at = put(at, "\r\n", 2);
+    return h2o_iovec_init(base, (size_t)(at - base));
+}
+
+/* What follows the bytes of a chunk; a response that broke off gets no end. */
+static h2o_iovec_t tail_for(struct bw_http1 *c, const struct sending *s)
+{
+    if (c->framing != H1_CHUNKED || s->state == H2O_SEND_STATE_ERROR)
+        return h2o_iovec_init(NULL, 0);
+    if (s->state == H2O_SEND_STATE_FINAL)
+        return last_chunk(c, s->bytes);
+    return s->bytes > 0 ? h2o_iovec_init(H2O_STRLIT("\r\n")) : h2o_iovec_init(NULL, 0);
+}
+
+/* Copy from the front of the body, and the tail if all of it fits, behind the lead. */
+static char *gather(struct sending *s, char *at, size_t room)
+{
+    while (s->n > 0 && room > 0) {
+        size_t n = s->v[0].len < room ? s->v[0].len : room;
+
+        at = put(at, s->v[0].base, n);
+        room -= n;
+        s->v[0].base += n;
+        s->v[0].len -= n;
+        if (s->v[0].len == 0) {
+            s->v++;
+            s->n--;
+        }
+    }
+    if (s->n == 0 && s->tail.len <= room) {
+        at = put(at, s->tail.base, s->tail.len);
+        s->tail.len = 0;
+    }
+    return at;
+}
+
+/* Memory for the lead and what is gathered behind it. */
+static char *lead_memory(struct bw_http1 *c, size_t size)
+{
+    if (c->conn.socket->ssl != NULL && size <= BW_GATHER_MAX)
+        return c->conn.worker->wire->gather; /* encrypted, and free again, before we return */
+    if (size <= sizeof(c->out.chunk_head))
+        return c->out.chunk_head;
+    return h2o_mem_alloc_pool(&c->x.req.pool, size);
+}
+
+/* Head, size of the chunk, and over TLS the first bytes of the body: one buffer before the body. */
+static void put_lead(struct bw_http1 *c, struct sending *s, bool with_head)
+{
+    bool with_size = c->framing == H1_CHUNKED && s->bytes > 0;
+    size_t room = 0;
+    size_t size = (with_head ? head_size(c) : 0) + (with_size ? sizeof(c->out.chunk_head) : 0);
+    char *base;
+    char *at;
+
+    if (size == 0)
+        return;
+    if (c->conn.socket->ssl != NULL) {
+        room = s->bytes + s->tail.len;
+        room = room < GATHER_BODY_MAX ? room : GATHER_BODY_MAX;
+    }
+    base = lead_memory(c, size + room);
+    at = with_head ? put_head(c, base) : base;
+    if (with_size) {
+        at = put_number(at, s->bytes, 16);
+        at = put(at, "\r\n", 2);
+    }
+    at = gather(s, at, room);
+    s->v--;
+    s->n++;
+    s->v[0] = h2o_iovec_init(base, (size_t)(at - base));
+}
+
+static enum h1_responding after(h2o_send_state_t state)
+{
+    switch (state) {
+    case H2O_SEND_STATE_IN_PROGRESS:
+        return H1_STREAMING;
+    case H2O_SEND_STATE_FINAL:
+        return H1_LAST;
+    case H2O_SEND_STATE_ERROR:
+        return H1_BROKEN;
+    }
+    BW_UNREACHABLE();
+}
+
+static void send_pieces(struct bw_http1 *c, struct sending *s, const h2o_iovec_t *bufs, size_t n)
+{
+    bool with_head = c->responding == H1_WAITING;
+
+    take_body(s, bufs, n);
+    if (with_head) {
+        c->framing = framing_for(c, s->bytes, s->state);
+        decide_ending(c, s->state);
+        /* given up before anything went out: nothing is clearer than a closed connection */
+        with_head = s->state != H2O_SEND_STATE_ERROR || s->bytes > 0;
+    }
+    keep_promise(c, s);
+    c->x.bytes_sent += s->bytes;
+    s->tail = tail_for(c, s);
+    c->responding = after(s->state);
+    put_lead(c, s, with_head);
+    if (s->tail.len > 0)
+        s->v[s->n++] = s->tail;
+    if (s->n > 0)
+        write_pieces(c, s->v, s->n);
+    else
+        bw_h1_put_off(c); /* nothing to write: as if written, but not inside h2o_send() */
+}
+
+static void send_now(struct bw_http1 *c, const h2o_iovec_t *bufs, size_t n, h2o_send_state_t state)
+{
+    h2o_iovec_t few[VEC_MAX + 2];
+    h2o_iovec_t *v = few;
+    struct sending s;
+
+    if (n > VEC_MAX)
+        v = h2o_mem_alloc_pool(&c->x.req.pool, (n + 2) * sizeof(*v));
+    s = (struct sending){.v = v + 1, .state = state};
+    send_pieces(c, &s, bufs, n);
+}
+
+static void hold(struct bw_http1 *c, const h2o_iovec_t *bufs, size_t n, h2o_send_state_t state)
+{
+    c->out.held.v = h2o_mem_alloc_pool(&c->x.req.pool, (n + 1) * sizeof(*bufs));
+    c->out.held.n = n;
+    c->out.held_state = state;
+    if (n > 0)
+        memcpy(c->out.held.v, bufs, n * sizeof(*bufs));
+}
+
+void bw_h1_do_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_t n,
+                   h2o_send_state_t state)
+{
+    struct bw_http1 *c = BW_CONTAINER_OF(self, struct bw_http1, final);
+
+    (void)req;
+    if (c->responding == H1_GONE)
+        return;
+    BW_ASSERT(c->responding == H1_WAITING || c->responding == H1_STREAMING);
+    if (c->writing == H1_WRITES_INTERIM)
+        hold(c, bufs, n, state);
+    else
+        send_now(c, bufs, n, state);
+}
+
+/* ---- 101 ---- */
+
+/* The protocol changes with the byte behind our 101 (RFC 9110, 7.8). */
+void bw_h1_upgrade(struct bw_exchange *x, bw_upgraded_fn upgraded, void *ctx)
+{
+    struct bw_http1 *c = bw_h1_of(x);
+
+    if (c->responding == H1_GONE)
+        return;
+    BW_ASSERT(c->responding == H1_WAITING && c->reading == H1_WHOLE && x->reply->status == 101);
+    c->ending = H1_UPGRADE;
+    c->out.upgraded = upgraded;
+    c->out.upgraded_ctx = ctx;
+    if (c->writing == H1_WRITES_INTERIM)
+        hold(c, NULL, 0, H2O_SEND_STATE_FINAL);
+    else
+        send_now(c, NULL, 0, H2O_SEND_STATE_FINAL);
+}
+
+static void give_away(struct bw_http1 *c)
+{
+    bw_upgraded_fn upgraded = c->out.upgraded;
+    void *ctx = c->out.upgraded_ctx;
+    h2o_socket_t *socket = c->conn.socket;
+
+    bw_h1_free(c, H1_GIVE_SOCKET);
+    upgraded(ctx, socket);
+}
+
+/* ---- behind a write ---- */
+
+static void go_on_responding(struct bw_http1 *c)
+{
+    switch (c->responding) {
+    case H1_STREAMING:
+        if (bw_h1_burst_is_used_up(c))
+            bw_h1_put_off(c);
+        else
+            h2o_proceed_response(&c->x.req);
+        return;
+    case H1_LAST:
+    case H1_BROKEN:
+        if (c->ending == H1_UPGRADE)
+            give_away(c);
+        else
+            bw_h1_response_out(c);
+        return;
+    case H1_WAITING: /* an interim response is out */
+    case H1_NO_REQUEST:
+    case H1_GONE:
+        return;
+    }
+}
+
+static void write_interim(struct bw_http1 *c)
+{
+    h2o_iovec_t bytes = c->out.interim;
+
+    c->out.interim.len = 0;
+    (void)share(c);
+    start_write(c, &bytes, 1, H1_WRITES_INTERIM);
+}
+
+static void write_held(struct bw_http1 *c)
+{
+    h2o_iovec_t *v = c->out.held.v;
+
+    c->out.held.v = NULL;
+    send_now(c, v, c->out.held.n, c->out.held_state);
+}
+
+void bw_h1_write_on(struct bw_http1 *c)
+{
+    if (c->out.rest_from < c->out.rest.n) {
+        if (bw_h1_burst_is_used_up(c))
+            bw_h1_put_off(c);
+        else
+            write_rest(c);
+    } else if (c->out.interim.len > 0) {
+        write_interim(c);
+    } else if (c->out.held.v != NULL) {
+        write_held(c);
+    } else {
+        bw_h1_send_clock_stop(c);
+        go_on_responding(c);
+    }
+}
+
+static void on_written(h2o_socket_t *socket, const char *err)
+{
+    struct bw_http1 *c = socket->data;
+
+    c->writing = H1_QUIET;
+    if (err != NULL)
+        bw_h1_free(c, H1_CUT_SOCKET);
+    else
+        bw_h1_write_on(c);
+}

@@ -1,0 +1,69 @@
+/*
+ * wire_priv.h - what the wire of one worker keeps beside its connections.
+ *
+ * All of it belongs to the worker's thread.
+ */
+#pragma once
+
+#include "breakwater/http/date.h"
+#include "breakwater/server/listen_set.h"
+#include "breakwater/server/wire.h"
+#include "breakwater/server/worker.h"
+
+enum { BW_GATHER_MAX = 16384 }; /* one full TLS record */
+
+struct bw_open_listener; /* accept.c */
+
+struct bw_wire {
+    struct bw_field *fields; /* where heads are parsed to, limits.headers of them */
+    size_t fields_max;
+    char *gather; /* BW_GATHER_MAX bytes: what becomes one TLS record; free after each write */
+
+    uint64_t date_at; /* the loop's time when `date` was last looked at */
+    int64_t date_s;
+    char date[BW_DATE_LEN];
+
+    struct bw_open_listener *open; /* our listening sockets */
+    size_t open_n;
+    struct bw_timer resume_timer; /* runs while accepting is paused */
+    struct bw_next resume_next;
+    h2o_linklist_t pending; /* accept.c: a PROXY line or a handshake is under way */
+    uint32_t handshakes;
+
+    struct bw_next drain_next;
+    struct bw_timer drain_timer;
+    int64_t drain_ms;
+    void (*drained)(struct bw_worker *w); /* not NULL: draining, and not told yet */
+    struct bw_worker *worker;
+};
+
+/* The field array for one head of at most `max` fields; valid until the next call. */
+struct bw_field *bw_wire_fields(struct bw_wire *wire, size_t max);
+/* BW_DATE_LEN bytes of the present second, valid until the loop goes on. */
+const char *bw_wire_date(struct bw_wire *wire);
+/* A connection or a pending one went: the drain may be over. */
+void bw_wire_one_gone(struct bw_worker *w);
+
+/* ---- accept.c ---- */
+/* Accept on the sockets of `s` from now on; the caller holds `s` while they are open. */
+void bw_accept_open(struct bw_worker *w, struct bw_listen_set *s);
+void bw_accept_close(struct bw_worker *w);
+/* Cut what has not become a connection yet. */
+void bw_accept_drop_pending(struct bw_worker *w);
+
+/* ---- accept_limits.c ---- */
+/* One more connection, if fewer than `max` are open. */
+bool bw_limits_enter(struct bw_accept_limits *l, uint32_t max);
+void bw_limits_leave(struct bw_accept_limits *l);
+/* One more from this client (IPv4 mapped; IPv6 counts by /64), if it has fewer than `max`. */
+bool bw_limits_enter_address(struct bw_accept_limits *l, const uint8_t address[16], uint32_t max);
+void bw_limits_leave_address(struct bw_accept_limits *l, const uint8_t address[16]);
+
+/* ---- listen_set.c ---- */
+size_t bw_listen_set_sockets(const struct bw_listen_set *s);
+const struct bw_listener *bw_listen_set_listener(const struct bw_listen_set *s, size_t socket);
+/* The listening descriptor of a worker becomes the caller's, who closes it with listen_set_closed.
+ */
+int bw_listen_set_open(struct bw_listen_set *s, size_t socket, uint32_t worker);
+void bw_listen_set_closed(struct bw_listen_set *s, size_t socket, uint32_t worker);
+const struct bw_limits_conf *bw_listen_set_limits(const struct bw_listen_set *s);
