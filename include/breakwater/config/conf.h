@@ -7,8 +7,8 @@
  */
 #pragma once
 
-#include "breakwater/cache/settings.h"
 #include "breakwater/base/buf.h"
+#include "breakwater/cache/settings.h"
 #include "breakwater/config/diag.h"
 #include "breakwater/origin/conf.h"
 
@@ -19,7 +19,7 @@ struct bw_certificate_conf {
     const char *key;
 };
 
-struct bw_network { /* 10.0.0.0/8, ::1 */
+struct bw_network {      /* 10.0.0.0/8, ::1 */
     uint8_t address[16]; /* IPv4 as ::ffff:a.b.c.d */
     uint8_t bits;        /* 0..128, in terms of the mapped form */
 };
@@ -32,9 +32,9 @@ struct bw_listen_conf {
     bool tls;
     const struct bw_certificate_conf *certificates;
     size_t certificates_n;
-    int min_version;       /* TLS1_2_VERSION or TLS1_3_VERSION */
-    const char *client_ca; /* demand a client certificate, or NULL */
-    bool http2;            /* ALPN h2 on TLS; prior knowledge on cleartext */
+    int min_version;                         /* TLS1_2_VERSION or TLS1_3_VERSION */
+    const char *client_ca;                   /* demand a client certificate, or NULL */
+    bool http2;                              /* ALPN h2 on TLS; prior knowledge on cleartext */
     const struct bw_network *proxy_protocol; /* senders that must speak it */
     size_t proxy_protocol_n;
 };
@@ -45,7 +45,7 @@ struct bw_limits_conf {
     uint32_t headers; /* fields */
     uint64_t body;    /* bytes */
     int64_t head_timeout_ms, idle_timeout_ms, send_timeout_ms, body_timeout_ms;
-    uint32_t body_rate; /* lowest bytes per second after body_timeout */
+    uint32_t body_rate;               /* lowest bytes per second after body_timeout */
     uint32_t requests_per_connection; /* 0: off */
     int64_t drain_ms;
 };
@@ -89,6 +89,9 @@ struct bw_conf_flags {
 
 /* Read, check and compile.  NULL: not usable, `d` says why.  Warnings also go to `d`. */
 struct bw_conf *bw_conf_load(const struct bw_conf_flags *flags, struct bw_diag *d);
+/* The same from a text; `name` stands for the file in messages, an include is an error. */
+struct bw_conf *bw_conf_load_text(struct bw_slice text, const char *name,
+                                  const struct bw_conf_flags *flags, struct bw_diag *d);
 struct bw_conf *bw_conf_take(struct bw_conf *c); /* any thread */
 void bw_conf_put(struct bw_conf *c);             /* any thread; the last one frees */
 

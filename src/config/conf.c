@@ -1,0 +1,122 @@
+/*
+ * conf.c - one configuration from flags and file, whole or not at all.
+ *
+ *     file -> yaml -> include -> flags -> value (schema) -> read_*.c -> struct bw_conf
+ *
+ * Each arrow may report several mistakes; the next one is only taken where there is none.
+ */
+#include "breakwater/config/conf.h"
+
+#include "breakwater/base/check.h"
+#include "breakwater/config/yaml.h"
+
+#include "flags_priv.h"
+#include "include_priv.h"
+#include "print_priv.h"
+#include "read_priv.h"
+
+#include <stdatomic.h>
+
+/* What hangs behind a struct bw_conf. */
+struct snapshot {
+    struct bw_conf conf;
+    struct bw_arena *arena; /* holds this struct too */
+    const struct bw_value *root;
+    atomic_size_t references;
+};
+
+static atomic_uint_fast64_t generations;
+
+static struct snapshot *snapshot_of(struct bw_conf *c)
+{
+    return BW_CONTAINER_OF(c, struct snapshot, conf);
+}
+
+static void check_origin(const struct bw_yaml *root, struct bw_diag *d)
+{
+    const struct bw_yaml *pools = bw_yaml_find(root, "pools");
+    struct bw_place at = root->at;
+
+    if (pools != NULL && (pools->first != NULL || pools->kind == BW_YAML_LIST))
+        return;
+    if (at.line == 0)
+        at.file = "--origin";
+    bw_diag_error(d, at, "origin", "is missing; write origin: http://HOST:PORT, or give --origin");
+}
+
+static void read_all(struct bw_read *r)
+{
+    bw_read_pools(r);
+    bw_read_cache(r);
+    bw_read_listen(r);
+    bw_read_limits(r);
+    bw_read_rules(r);
+}
+
+/* Takes over the arena; `root` NULL where not even a tree could be had. */
+static struct bw_conf *build(struct bw_arena *a, struct bw_yaml *root,
+                             const struct bw_conf_flags *flags, struct bw_diag *d)
+{
+    struct snapshot *s = bw_arena_alloc(a, sizeof(*s));
+    struct bw_read r = {.arena = a, .diag = d, .conf = &s->conf};
+
+    s->arena = a;
+    atomic_init(&s->references, 1);
+    if (root != NULL && d->errors == 0) {
+        bw_flags_apply(a, root, flags, d);
+        check_origin(root, d);
+        r.root = bw_value_read(a, root, d);
+        s->root = r.root;
+        if (d->errors == 0)
+            read_all(&r);
+    }
+    if (d->errors > 0) {
+        bw_arena_free(a);
+        return NULL;
+    }
+    s->conf.generation = atomic_fetch_add(&generations, 1) + 1;
+    return &s->conf;
+}
+
+struct bw_conf *bw_conf_load(const struct bw_conf_flags *flags, struct bw_diag *d)
+{
+    struct bw_arena *a = bw_arena_new();
+    struct bw_yaml *root;
+
+    if (flags->file != NULL)
+        root = bw_include_load(a, flags->file, d);
+    else
+        root = bw_yaml_new(a, BW_YAML_MAP, (struct bw_place){0});
+    return build(a, root, flags, d);
+}
+
+struct bw_conf *bw_conf_load_text(struct bw_slice text, const char *name,
+                                  const struct bw_conf_flags *flags, struct bw_diag *d)
+{
+    struct bw_arena *a = bw_arena_new();
+    struct bw_yaml *root = bw_yaml_parse(a, bw_arena_copy(a, bw_slice_str(name)), text, d);
+
+    if (root != NULL)
+        bw_include_refuse(root, d);
+    return build(a, root, flags, d);
+}
+
+struct bw_conf *bw_conf_take(struct bw_conf *c)
+{
+    atomic_fetch_add_explicit(&snapshot_of(c)->references, 1, memory_order_relaxed);
+    return c;
+}
+
+void bw_conf_put(struct bw_conf *c)
+{
+    if (c != NULL &&
+        atomic_fetch_sub_explicit(&snapshot_of(c)->references, 1, memory_order_acq_rel) == 1)
+        bw_arena_free(snapshot_of(c)->arena);
+}
+
+void bw_conf_print(const struct bw_conf *c, struct bw_buf *out)
+{
+    const struct snapshot *s = (const struct snapshot *)(const void *)c; /* its first member */
+
+    bw_print_values(s->root, out);
+}
