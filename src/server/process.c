@@ -131,6 +131,15 @@ static bool open_store(struct bw_server *s)
     return s->store != NULL || complain(why);
 }
 
+/* Two nodes in a chain must not take each other for themselves: the name hangs on the store. */
+static void make_pseudonym(struct bw_server *s)
+{
+    const struct bw_hash_secret *secret = bw_store_secret(s->store);
+    uint64_t id = bw_hash_64(bw_slice((const char *)secret->bytes, sizeof(secret->bytes)));
+
+    snprintf(s->via, sizeof(s->via), "1.1 breakwater-%08x", (unsigned)id);
+}
+
 static void make_fills(struct bw_server *s)
 {
     const struct bw_cache_conf *c = &s->conf->cache;
@@ -216,6 +225,7 @@ static bool prepare(struct bw_server *s, bool test_clock)
     allocate(s);
     if (!open_log(s) || !open_store(s))
         return false;
+    make_pseudonym(s);
     make_fills(s);
     make_admin(s, test_clock);
     return make_workers(s);

@@ -26,6 +26,7 @@ struct bw_server {
     struct bw_access_log *access_log;
     struct bw_admin *admin;
     pthread_mutex_t figures_lock; /* workers' origin_figures */
+    char via[32];
     atomic_uint running;          /* worker threads that have not ended */
 
     /* the control thread's */

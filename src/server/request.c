@@ -137,7 +137,7 @@ static enum step admit(struct bw_request *rq)
     case METHOD_PASSED:
         break;
     }
-    if (bw_headers_loop(&head->fields, BW_S("breakwater")))
+    if (bw_headers_loop(&head->fields, rq->w->pseudonym))
         return answer(rq, 508, BW_OUTCOME_REFUSED, BW_REASON_LOOP);
     if (!bw_headers_clean(&head->fields, rq->x->conn->peer_trusted, head->upgrade))
         return answer(rq, 400, BW_OUTCOME_REFUSED, BW_REASON_BAD_HEAD);

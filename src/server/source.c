@@ -7,6 +7,7 @@
 #include "breakwater/admin/figures.h"
 #include "breakwater/base/mem.h"
 #include "breakwater/http/conditional.h"
+#include "breakwater/http/date.h"
 
 #include "request_priv.h"
 
@@ -64,6 +65,17 @@ static void fail(struct source *s, enum bw_reason why)
     bw_fill_on_fail(f, why);
 }
 
+/* A response without Date gets the time of its arrival, which is kept with it (RFC 9110, 6.6.1). */
+static void add_date(struct bw_fields *f, int64_t now_ms, char date[BW_DATE_LEN])
+{
+    if (bw_fields_find(f, BW_F_DATE) != NULL)
+        return;
+    bw_date_format(now_ms / 1000, date);
+    f->v[f->n++] = (struct bw_field){.name = bw_field_name(BW_F_DATE),
+                                     .value = bw_slice(date, BW_DATE_LEN),
+                                     .id = BW_F_DATE};
+}
+
 static void on_head(void *ctx, const struct bw_response_head *head)
 {
     struct source *s = ctx;
@@ -72,9 +84,10 @@ static void on_head(void *ctx, const struct bw_response_head *head)
                                  .length = UINT64_MAX,
                                  .asked_ms = s->asked_ms,
                                  .answered_ms = bw_clock_ms()};
+    char date[BW_DATE_LEN];
     struct bw_fields out;
 
-    out.v = bw_alloc((head->fields.n + 1) * sizeof(struct bw_field));
+    out.v = bw_alloc((head->fields.n + 2) * sizeof(struct bw_field));
     if (!bw_headers_from_origin(&head->fields, false, &out)) {
         free(out.v);
         bw_fetch_cancel(s->fetch);
@@ -85,6 +98,7 @@ static void on_head(void *ctx, const struct bw_response_head *head)
         r.length = head->content_length;
     else if (head->framing == BW_FRAMING_NONE)
         r.length = 0;
+    add_date(&out, r.answered_ms, date);
     r.fields = &out;
     bw_fill_on_head(s->fill, &r);
     free(out.v);
@@ -191,7 +205,7 @@ struct bw_fields origin_fields(struct bw_request *rq, bool fill, const struct bw
     struct bw_forward fw = {.host = rq->authority,
                             .authority = rq->authority,
                             .peer = bw_slice_str(conn->address_text),
-                            .via = BW_S("1.1 breakwater"),
+                            .via = bw_slice_str(rq->w->via),
                             .accept_encoding = accept_encoding(rq, fill),
                             .accept_language = accept_language(rq, fill),
                             .https = conn->tls,

@@ -164,6 +164,8 @@ enum bw_err worker_init(struct bw_worker *w, struct bw_server *server, uint32_t 
     w->budget = &server->budget;
     w->fills = server->fills;
     w->accept_limits = server->accept_limits;
+    w->via = server->via;
+    w->pseudonym = bw_slice_str(server->via + strlen("1.1 "));
     h2o_linklist_init_anchor(&w->conns);
     h2o_linklist_init_anchor(&w->tunnels);
     bw_rand_init(&w->rand);
