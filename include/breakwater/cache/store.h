@@ -16,13 +16,14 @@
 #include "breakwater/cache/entry.h"
 #include "breakwater/cache/index.h"
 #include "breakwater/cache/pins.h"
+#include "breakwater/http/outcome.h"
 
 struct bw_store;
 struct bw_reader;
 
 struct bw_store_options {
     const struct bw_cache_conf *conf;
-    struct bw_budget *budget;  /* index memory and dirty pages are charged here */
+    struct bw_budget *budget;    /* index memory and dirty pages are charged here */
     struct bw_pins *const *pins; /* one for each worker */
     size_t pins_n;
 };
@@ -38,8 +39,9 @@ void bw_store_close(struct bw_store *s);
 
 struct bw_index *bw_store_index(struct bw_store *s);
 const struct bw_hash_secret *bw_store_secret(const struct bw_store *s); /* made at birth */
-bool bw_store_loaded(const struct bw_store *s);     /* is the whole index in memory? */
-uint64_t bw_store_new_objid(struct bw_store *s);    /* any thread; never used twice, also over restarts */
+bool bw_store_loaded(const struct bw_store *s); /* is the whole index in memory? */
+uint64_t
+bw_store_new_objid(struct bw_store *s); /* any thread; never used twice, also over restarts */
 
 struct bw_store_figures {
     uint64_t objects, bytes, size, file_bytes, index_bytes;
@@ -53,10 +55,11 @@ struct bw_reader *bw_reader_new(struct bw_store *s);
 void bw_reader_free(struct bw_reader *r);
 
 /*
- * Copies the record of `key` into memory from `alloc` and decodes it there.  BW_ERR_NOT_FOUND: none.
- * BW_ERR_CORRUPT: damaged (the caller drops it through bw_writer_drop()).  `verify`: check the
- * checksum.  BW_ERR_BUSY: the page is not in memory; bring it in with bw_store_warm_record() and
- * ask again.
+ * Copies the record of `key` into memory from `alloc` and decodes it there.  BW_ERR_NOT_FOUND:
+ * none. BW_ERR_CORRUPT: damaged (the caller drops it through bw_writer_drop()).  `verify`: check
+ * the checksum.  BW_ERR_BUSY: not known to be in memory (only before bw_store_loaded()); bring it
+ * in with bw_store_warm() and ask again.  BW_ERR_MEMORY: `alloc` said no.  What a purge has named
+ * is not found, or stale (soft), from the return of bw_store_purge() on.
  */
 typedef void *(*bw_alloc_fn)(void *ctx, size_t n);
 enum bw_err bw_reader_get(struct bw_reader *r, const struct bw_hash *key, bool verify,
@@ -73,7 +76,8 @@ enum bw_err bw_reader_body(struct bw_reader *r, uint64_t objid, uint64_t offset,
 /*
  * Cold pages: an io thread touches what `key` or (objid, offset, n) needs and then calls `done` on
  * that io thread; the caller's `done` posts a message home.  The item is the caller's and must live
- * until then.  Bounded queue; false: full (the caller reads in place).
+ * until then.  Bounded queue; false: full (the caller reads in place: its next read of the same
+ * thing does not answer BW_ERR_BUSY).
  */
 struct bw_warm {
     struct bw_warm *next;
@@ -88,15 +92,21 @@ bool bw_store_warm(struct bw_store *s, struct bw_warm *w);
 /* ---- writing: any thread; nothing here waits ---- */
 
 /*
- * Who is storing an object.  The calls come on the writer thread, in this order, and never after
- * stored() or lost().
+ * Who is storing an object.  The calls come on the writer thread, without a lock of the store.
+ * Every chunk that was taken is answered once: by a committed() that counts it or by a lost() of
+ * its own; every record by one stored().  After the last answer the writer does not know the
+ * client.
  */
 struct bw_writer_client {
     /* Chunks 0 .. chunks-1 are committed: readable by every reader from now on. */
     void (*committed)(struct bw_writer_client *c, uint32_t chunks);
     /* The record is committed and published in the index (BW_OK), or not stored; why says so. */
     void (*stored)(struct bw_writer_client *c, enum bw_err err, enum bw_reason why);
-    /* A chunk could not be written: nothing of this object will be stored. */
+    /*
+     * A chunk was not written, nor will any later one or the record be.  BW_ERR_BUSY: the object is
+     * not worth what it would push out (BW_REASON_NOT_ADMITTED); else the disk could not take it.
+     * Chunks that were committed before stay until bw_writer_drop_body().
+     */
     void (*lost)(struct bw_writer_client *c, enum bw_err err);
 };
 
@@ -104,18 +114,31 @@ struct bw_writer_client {
 bool bw_writer_room(const struct bw_store *s, size_t n);
 
 /*
- * One chunk: takes a reference to each of the `n` blocks.  All are full but in the last chunk.
- * `urgent`: a reader waits for the commit, do not gather longer.
- * BW_ERR_FULL: the queue is full (nothing was taken).
+ * One chunk: takes a reference to each block.  All are full but in the last chunk; chunks of an
+ * object come in order, from 0.  Whether the object may be stored at all is asked at the first one
+ * (eviction.md, 4), with the size that is expected.
+ * BW_ERR_FULL: the queue is full, BW_ERR_MEMORY (nothing was taken).
  */
-enum bw_err bw_writer_chunk(struct bw_store *s, struct bw_writer_client *c, uint64_t objid,
-                            uint32_t index, struct bw_block *const *blocks, size_t n, bool urgent);
+struct bw_writer_chunk {
+    struct bw_hash key; /* that the record will have */
+    uint64_t objid;
+    uint64_t expected; /* length of the whole body, 0: not known */
+    uint32_t index;
+    uint32_t fetch_ms; /* origin time so far */
+    struct bw_block *const *blocks;
+    size_t n;    /* 1 .. BW_CHUNK_BLOCKS */
+    bool urgent; /* a reader waits for the commit: do not gather longer */
+};
+enum bw_err bw_writer_chunk(struct bw_store *s, struct bw_writer_client *c,
+                            const struct bw_writer_chunk *chunk);
 
 /*
  * The record, behind its chunks.  `encoded` is copied.  `born`: the purge sequence at the birth of
- * the fill; a purge of that primary key since then refuses the record (fill.md, 28).  `replaces`:
- * 0, or only if the record of the key still has that objid (304, refresh): then its chunks are kept
- * (`keep_body`) or deleted.  A record of the same key is replaced and its chunks deleted.
+ * the fill; a purge of that primary key since then refuses the record (fill.md, 28; soft: it is
+ * stored as stale).  `replaces`: 0, or only if the record of the key still has that objid (304,
+ * refresh), else stored(BW_ERR_NOT_FOUND).  `keep_body`: the new record has the objid it replaces,
+ * whose chunks stay.  Any other record of the same key is replaced and its chunks deleted.  The
+ * base record is left alone where an equal one (names, vary_id) is stored already.
  */
 struct bw_writer_record {
     struct bw_hash key;
@@ -134,9 +157,13 @@ struct bw_writer_record {
 enum bw_err bw_writer_record(struct bw_store *s, struct bw_writer_client *c,
                              const struct bw_writer_record *rec);
 
-/* Delete committed chunks of an object that will not be stored. */
+/*
+ * The object will not be stored: delete its committed chunks as soon as nobody has it pinned.  To
+ * be called for every object that had a chunk committed and no stored(BW_OK); else it may be.
+ */
 void bw_writer_drop_body(struct bw_store *s, uint64_t objid, uint32_t chunks);
-/* Delete the record of `key` if it still has that objid (damaged, replaced, gone at the origin). */
+/* Delete the record of `key` if it still has that objid (damaged, gone at the origin): out of sight
+ * at once. */
 void bw_writer_drop(struct bw_store *s, const struct bw_hash *key, uint64_t objid);
 
 /*
@@ -147,4 +174,6 @@ void bw_writer_drop(struct bw_store *s, const struct bw_hash *key, uint64_t obji
  */
 uint64_t bw_store_purge(struct bw_store *s, const struct bw_hash *primary, bool soft);
 uint64_t bw_store_purge_seq(const struct bw_store *s);
+/* Are the deletes of that purge on disk?  (Before that a crash could bring them back.) */
+bool bw_store_purge_committed(const struct bw_store *s, uint64_t seq);
 bool bw_store_purged_since(const struct bw_store *s, const struct bw_hash *primary, uint64_t born);

@@ -1,0 +1,305 @@
+/*
+ * writer.c - the queue to the store, and the thread that empties it.
+ *
+ * A commit costs a disk flush, so work is gathered: until there is enough of it, or the oldest has
+ * waited for 100 ms, or somebody waits for it.  The queue is bounded by bytes; what does not fit is
+ * served and not stored (fill.md, rule 22).  Deletes and purges are small and always accepted.
+ */
+#include "breakwater/base/clock.h"
+
+#include "store_priv.h"
+
+#include <time.h>
+
+enum { SYNC_EVERY_US = 5 * 1000 * 1000 };
+
+static size_t charge_of_blocks(struct bw_block *const *blocks, size_t n)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += blocks[i]->len;
+    return sum;
+}
+
+bool bw_writer_room(const struct bw_store *s, size_t n)
+{
+    size_t used = atomic_load_explicit(&s->writer.bytes, memory_order_relaxed);
+
+    return used <= s->writer.limit && n <= s->writer.limit - used;
+}
+
+/* The lock is held. */
+static void append(struct bw_writer *w, struct bw_item *it)
+{
+    bool first = w->first == NULL;
+
+    it->next = NULL;
+    it->queued_us = bw_clock_mono_us();
+    *w->last = it;
+    w->last = &it->next;
+    w->urgent += it->urgent;
+    size_t bytes = atomic_fetch_add(&w->bytes, it->charge) + it->charge;
+    if (first || it->urgent || bytes >= BW_STORE_GROUP)
+        pthread_cond_signal(&w->wake);
+}
+
+void bw_writer_push(struct bw_store *s, struct bw_item *it)
+{
+    pthread_mutex_lock(&s->writer.lock);
+    append(&s->writer, it);
+    pthread_mutex_unlock(&s->writer.lock);
+}
+
+/* Work that failed and may not be forgotten: it comes first, but not at once. */
+void bw_writer_put_back(struct bw_store *s, struct bw_item *it)
+{
+    struct bw_writer *w = &s->writer;
+
+    it->urgent = false;
+    it->queued_us = bw_clock_mono_us();
+    pthread_mutex_lock(&w->lock);
+    it->next = w->first;
+    if (w->first == NULL)
+        w->last = &it->next;
+    w->first = it;
+    atomic_fetch_add(&w->bytes, it->charge);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static enum bw_err push_if_room(struct bw_store *s, struct bw_item *it)
+{
+    pthread_mutex_lock(&s->writer.lock);
+    bool room = bw_writer_room(s, it->charge) && !s->writer.stop;
+    if (room)
+        append(&s->writer, it);
+    pthread_mutex_unlock(&s->writer.lock);
+    if (room)
+        return BW_OK;
+    bw_count(&s->counters.queue_full);
+    bw_item_free(it);
+    return BW_ERR_FULL;
+}
+
+void bw_item_free(struct bw_item *it)
+{
+    if (it->kind == BW_ITEM_CHUNK)
+        for (size_t i = 0; i < it->chunk.n; i++)
+            bw_block_put(it->chunk.blocks[i]);
+    free(it);
+}
+
+enum bw_err bw_writer_chunk(struct bw_store *s, struct bw_writer_client *c,
+                            const struct bw_writer_chunk *chunk)
+{
+    struct bw_item *it = calloc(1, sizeof(*it));
+
+    if (it == NULL)
+        return BW_ERR_MEMORY;
+    BW_ASSERT(chunk->n >= 1 && chunk->n <= BW_CHUNK_BLOCKS);
+    it->kind = BW_ITEM_CHUNK;
+    it->client = c;
+    it->objid = chunk->objid;
+    it->urgent = chunk->urgent;
+    it->charge = sizeof(*it) + charge_of_blocks(chunk->blocks, chunk->n);
+    it->chunk = (struct bw_item_chunk){.key = chunk->key,
+                                       .expected = chunk->expected,
+                                       .index = chunk->index,
+                                       .fetch_ms = chunk->fetch_ms,
+                                       .n = chunk->n};
+    for (size_t i = 0; i < chunk->n; i++) {
+        it->chunk.blocks[i] = chunk->blocks[i];
+        bw_block_take(chunk->blocks[i]);
+    }
+    return push_if_room(s, it);
+}
+
+static struct bw_slice copy_behind(char **at, struct bw_slice from)
+{
+    char *to = *at;
+
+    if (from.len > 0)
+        memcpy(to, from.base, from.len);
+    *at += from.len;
+    return bw_slice(to, from.len);
+}
+
+enum bw_err bw_writer_record(struct bw_store *s, struct bw_writer_client *c,
+                             const struct bw_writer_record *rec)
+{
+    size_t behind = rec->encoded.len + rec->vary_encoded.len;
+    struct bw_item *it = calloc(1, sizeof(*it) + behind);
+
+    if (it == NULL)
+        return BW_ERR_MEMORY;
+    char *at = (char *)(it + 1);
+    it->kind = BW_ITEM_RECORD;
+    it->client = c;
+    it->objid = rec->objid;
+    it->charge = sizeof(*it) + behind;
+    it->record.rec = *rec;
+    it->record.rec.encoded = copy_behind(&at, rec->encoded);
+    it->record.rec.vary_encoded = copy_behind(&at, rec->vary_encoded);
+    return push_if_room(s, it);
+}
+
+static void push_small(struct bw_store *s, enum bw_item_kind kind, const struct bw_hash *key,
+                       uint64_t objid)
+{
+    struct bw_item *it = bw_zalloc(sizeof(*it));
+
+    it->kind = kind;
+    it->key = *key;
+    it->objid = objid;
+    bw_writer_push(s, it);
+}
+
+void bw_writer_drop_body(struct bw_store *s, uint64_t objid, uint32_t chunks)
+{
+    if (chunks > 0)
+        push_small(s, BW_ITEM_DROP_BODY, &(struct bw_hash){{0}}, objid);
+}
+
+void bw_writer_drop(struct bw_store *s, const struct bw_hash *key, uint64_t objid)
+{
+    bw_index_clear(s->index, key, objid);
+    push_small(s, BW_ITEM_DROP, key, objid);
+}
+
+/* ---- the thread ---- */
+
+/* The lock is held: is what is queued worth a commit? */
+static bool is_due(const struct bw_writer *w, int64_t now_us)
+{
+    if (w->first == NULL)
+        return false;
+    return w->stop || w->urgent > 0 || atomic_load(&w->bytes) >= BW_STORE_GROUP ||
+           now_us - w->first->queued_us >= BW_STORE_GROUP_US;
+}
+
+/* The lock is held. */
+static struct bw_item *take_batch(struct bw_writer *w)
+{
+    struct bw_item *batch = w->first, **end = &batch;
+    size_t sum = 0;
+
+    while (*end != NULL && sum < BW_STORE_GROUP) {
+        sum += (*end)->charge;
+        w->urgent -= (*end)->urgent;
+        end = &(*end)->next;
+    }
+    w->first = *end;
+    *end = NULL;
+    if (w->first == NULL)
+        w->last = &w->first;
+    return batch;
+}
+
+static void wait_until(struct bw_writer *w, int64_t us)
+{
+    struct timespec at = {us / 1000000, us % 1000000 * 1000};
+
+    pthread_cond_timedwait(&w->wake, &w->lock, &at);
+}
+
+/* When there is something to do without a new item; INT64_MAX: never. */
+static int64_t next_chore(const struct bw_store *s, int64_t since_us)
+{
+    if (!s->load.done)
+        return since_us;
+    if (s->dooms.n > 0)
+        return since_us + BW_STORE_GROUP_US;
+    return s->unsynced ? s->synced_us + SYNC_EVERY_US : INT64_MAX;
+}
+
+/* Waits for a batch or a chore (NULL). */
+static struct bw_item *collect(struct bw_store *s, bool *stop)
+{
+    struct bw_writer *w = &s->writer;
+    int64_t since = bw_clock_mono_us();
+
+    pthread_mutex_lock(&w->lock);
+    for (;;) {
+        int64_t now = bw_clock_mono_us(), at = next_chore(s, since);
+        if (is_due(w, now) || w->stop || at <= now)
+            break;
+        if (w->first != NULL && w->first->queued_us + BW_STORE_GROUP_US < at)
+            at = w->first->queued_us + BW_STORE_GROUP_US;
+        if (at == INT64_MAX)
+            pthread_cond_wait(&w->wake, &w->lock);
+        else
+            wait_until(w, at);
+    }
+    struct bw_item *batch = is_due(w, bw_clock_mono_us()) ? take_batch(w) : NULL;
+    *stop = w->stop && batch == NULL;
+    pthread_mutex_unlock(&w->lock);
+    return batch;
+}
+
+static void sync_if_due(struct bw_store *s)
+{
+    int64_t now = bw_clock_mono_us();
+
+    if (!s->unsynced || now - s->synced_us < SYNC_EVERY_US)
+        return;
+    mdb_env_sync(s->env, 1);
+    s->unsynced = false;
+    s->synced_us = now;
+}
+
+/* Between batches too, so that a busy writer still loads its index. */
+static void do_chores(struct bw_store *s, bool idle)
+{
+    if (!s->load.done)
+        bw_load_slice(s);
+    else if (idle && s->dooms.n > 0)
+        bw_batch_run(s, NULL);
+    if (s->relaxed)
+        sync_if_due(s);
+}
+
+static void *run(void *store)
+{
+    struct bw_store *s = store;
+    bool stop = false;
+
+    pthread_setname_np(pthread_self(), "bw-writer");
+    while (!stop) {
+        struct bw_item *batch = collect(s, &stop);
+        if (batch != NULL)
+            bw_batch_run(s, batch);
+        if (!stop)
+            do_chores(s, batch == NULL);
+    }
+    bw_batch_finish(s);
+    return NULL;
+}
+
+void bw_writer_start(struct bw_store *s, size_t limit)
+{
+    struct bw_writer *w = &s->writer;
+    pthread_condattr_t monotonic;
+
+    w->limit = limit;
+    w->last = &w->first;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    int rc = pthread_create(&w->thread, NULL, run, s);
+    BW_ASSERT(rc == 0);
+}
+
+void bw_writer_stop(struct bw_store *s)
+{
+    struct bw_writer *w = &s->writer;
+
+    pthread_mutex_lock(&w->lock);
+    w->stop = true;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->wake);
+}
