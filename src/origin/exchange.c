@@ -568,8 +568,8 @@ static enum bw_reason closed_why(const struct bw_fetch *f)
 {
     if (f->out.sending == BW_SENDING_BROKEN)
         return BW_REASON_SEND;
-    if (f->connection->ssl != NULL && f->connection->end == BW_PEER_BROKEN && !f->connection->used)
-        return BW_REASON_TLS; /* a client certificate is refused after the handshake (RFC 8446) */
+    if (f->connection->end == BW_PEER_REFUSED)
+        return BW_REASON_TLS; /* in TLS 1.3 our certificate is judged after the handshake */
     return BW_REASON_CLOSED;
 }
 

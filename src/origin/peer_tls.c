@@ -5,9 +5,9 @@
  * the check is made by OpenSSL in every version and libh2o's opinion is ignored.  It sends a name
  * of address form as SNI (RFC 6066, 3 forbids it): it gets the empty name then, which OpenSSL does
  * not send.  Its close writes a close_notify and waits for that write, for ever if the peer does
- * not read, and the write is an assertion outside of the loop: hence quiet shutdown.  It aborts the
- * process when OpenSSL writes while we read and not through libh2o (an answer to a KeyUpdate or a
- * renegotiation): such a write is refused, which ends the connection.
+ * not read, and the write is an assertion outside of the loop: hence quiet shutdown.  It asserts
+ * that its output is empty when we write, so an alert that OpenSSL would send while we read is
+ * refused; the connection is over then in any case.
  *
  * Sessions are resumed: one, the newest, for each name.
  */
@@ -54,7 +54,7 @@ const char *bw_peer_tls_name(const struct bw_origin_tls_conf *conf, const char *
 
 static const char *openssl_reason(void)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_error();
     const char *text;
 
     if (ERR_SYSTEM_ERROR(code))
@@ -274,6 +274,11 @@ size_t bw_peer_tls_read(SSL *ssl, char *to, size_t n, enum bw_peer_end *end)
         break;
     case SSL_ERROR_ZERO_RETURN:
         *end = BW_PEER_CLOSED;
+        break;
+    case SSL_ERROR_SSL:
+        *end = ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
+                   ? BW_PEER_BROKEN
+                   : BW_PEER_REFUSED;
         break;
     default:
         *end = BW_PEER_BROKEN;

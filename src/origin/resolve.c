@@ -60,14 +60,15 @@ struct bw_name {
     size_t n;
     size_t first_family; /* the run of addresses at the front that are of one family */
     size_t turn;
-    int64_t expires;  /* monotonic ms */
+    int64_t expires;  /* Unix ms, as all times here */
     int64_t retry_at; /* after a failure: not asked again before */
     h2o_linklist_t waiters;
 };
 
-static int64_t now_ms(void)
+/* A clock that was set back must not make an answer, or a failure, last longer. */
+static bool is_within(int64_t now, int64_t until, int64_t longest)
 {
-    return bw_clock_mono_us() / 1000;
+    return now < until && until - now <= longest;
 }
 
 static struct watched *find_watched(struct bw_resolver *r, ares_socket_t fd)
@@ -325,7 +326,7 @@ static void wake(struct bw_name *n)
 
 static void note_failure(struct bw_name *n, int status)
 {
-    n->retry_at = now_ms() + FAILED_FOR_MS;
+    n->retry_at = bw_clock_ms() + FAILED_FOR_MS;
     bw_log_limited(BW_LOG_WARN, "resolve", n->host, "origin: cannot resolve %s: %s%s", n->host,
                    ares_strerror(status), n->n > 0 ? "; using the addresses known before" : "");
 }
@@ -350,7 +351,9 @@ static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *
     if (ttl >= 0) {
         int64_t ms = (int64_t)ttl * 1000;
 
-        n->expires = now_ms() + (ms < TTL_MIN_MS ? TTL_MIN_MS : ms > TTL_MAX_MS ? TTL_MAX_MS : ms);
+        n->expires = bw_clock_ms() + (ms < TTL_MIN_MS   ? TTL_MIN_MS
+                                      : ms > TTL_MAX_MS ? TTL_MAX_MS
+                                                        : ms);
     } else {
         note_failure(n, status == ARES_SUCCESS ? ARES_ENODATA : status);
     }
@@ -385,17 +388,17 @@ enum bw_name_answer bw_name_lookup(struct bw_name *n, struct bw_name_waiter *w)
 
     if (n->fixed)
         return BW_NAME_READY;
-    now = now_ms();
-    if (n->n > 0 && now < n->expires)
+    now = bw_clock_ms();
+    if (n->n > 0 && is_within(now, n->expires, TTL_MAX_MS))
         return BW_NAME_READY;
     if (!n->asking) {
-        if (now < n->retry_at)
+        if (is_within(now, n->retry_at, FAILED_FOR_MS))
             return known(n);
         ask(n);
         if (!n->asking)
             return known(n);
     }
-    if (n->n > 0 && now < n->expires + EXPIRED_USE_MS)
+    if (n->n > 0 && is_within(now, n->expires + EXPIRED_USE_MS, TTL_MAX_MS + EXPIRED_USE_MS))
         return BW_NAME_READY;
     h2o_linklist_insert(&n->waiters, &w->link);
     return BW_NAME_WAIT;
@@ -413,7 +416,7 @@ void bw_name_leave(struct bw_name_waiter *w)
  */
 const struct bw_address *bw_name_pick(struct bw_name *n, struct bw_name_cursor *c)
 {
-    int64_t now = now_ms();
+    int64_t now = bw_clock_ms();
     size_t start = n->first_family > 1 ? n->turn++ % n->first_family : 0;
     size_t best = n->n;
 
@@ -424,7 +427,7 @@ const struct bw_address *bw_name_pick(struct bw_name *n, struct bw_name_cursor *
             continue;
         if (best == n->n)
             best = at;
-        if (n->addresses[at].bad_until <= now) {
+        if (!is_within(now, n->addresses[at].bad_until, BAD_FOR_MS)) {
             best = at;
             break;
         }
@@ -440,5 +443,5 @@ const struct bw_address *bw_name_pick(struct bw_name *n, struct bw_name_cursor *
 void bw_name_failed(struct bw_name *n, const struct bw_name_cursor *c)
 {
     if (c->count > 0 && c->last < n->n)
-        n->addresses[c->last].bad_until = now_ms() + BAD_FOR_MS;
+        n->addresses[c->last].bad_until = bw_clock_ms() + BAD_FOR_MS;
 }

@@ -49,8 +49,9 @@ bool bw_peer_tls_begin(SSL *ssl, int fd);
 
 enum bw_peer_end {
     BW_PEER_OPEN,
-    BW_PEER_CLOSED, /* close_notify came: what was read is all there is */
-    BW_PEER_BROKEN, /* cut, or not TLS, or it wanted a renegotiation or a change of keys */
+    BW_PEER_CLOSED,  /* close_notify came: what was read is all there is */
+    BW_PEER_BROKEN,  /* cut: a FIN without close_notify, or an RST */
+    BW_PEER_REFUSED, /* an alert, or bytes that are not TLS */
 };
 /* As read(2), never blocking: the number of bytes, or 0 when none are there or `*end` has come. */
 size_t bw_peer_tls_read(SSL *ssl, char *to, size_t n, enum bw_peer_end *end);

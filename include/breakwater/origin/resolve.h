@@ -20,7 +20,7 @@ struct bw_name;
 struct bw_address {
     struct sockaddr_storage sa;
     socklen_t len;
-    int64_t bad_until; /* monotonic ms: a connection to it failed a moment ago */
+    int64_t bad_until; /* Unix ms: a connection to it failed a moment ago */
 };
 
 /* `servers`: "address[:port],..." to ask instead of those of the system, or NULL. */
