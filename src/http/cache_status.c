@@ -64,17 +64,13 @@ static char *put_forwarded(char *at, const struct bw_cache_status *s)
     return at;
 }
 
+/* The outcome in our own word and, where the parameters above do not say it, the reason. */
 static char *put_detail(char *at, const struct bw_cache_status *s)
 {
-    const char *detail = NULL;
-
-    if (s->reason != BW_REASON_NONE && fwd_of_reason(s->reason) == NULL)
-        detail = bw_reason_name(s->reason);
-    else if (s->outcome == BW_OUTCOME_UPDATING)
-        detail = "updating";
-    if (detail == NULL)
+    at = bw_text_str(bw_text_str(at, "; detail="), bw_outcome_name(s->outcome));
+    if (s->reason == BW_REASON_NONE || fwd_of_reason(s->reason) != NULL)
         return at;
-    return bw_text_str(bw_text_str(at, "; detail="), detail);
+    return bw_text_str(bw_text_str(at, "/"), bw_reason_name(s->reason));
 }
 
 /* A string of structured fields has ASCII alone (RFC 8941, 3.3.3); keys have little else. */

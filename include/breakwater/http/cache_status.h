@@ -26,5 +26,5 @@ struct bw_cache_status {
     struct bw_slice key; /* only for peers that may see it; empty: not told */
 };
 
-/* "breakwater; hit; ttl=12" into `out`; returns how many bytes it has. */
+/* "breakwater; hit; ttl=12; detail=hit" into `out`; returns how many bytes it has. */
 size_t bw_cache_status_format(const struct bw_cache_status *s, char out[BW_CACHE_STATUS_MAX]);
