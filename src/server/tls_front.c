@@ -53,10 +53,10 @@ static const char ciphers_12[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128
 
 static const struct bw_place nowhere;
 
-/* OpenSSL's own words for the last thing that failed, or the system's. */
-static const char *last_error(void)
+/* OpenSSL's own words for the first thing that failed, or the system's. */
+static const char *first_error(void)
 {
-    unsigned long e = ERR_peek_last_error();
+    unsigned long e = ERR_peek_error();
     const char *text;
 
     if (ERR_SYSTEM_ERROR(e))
@@ -67,7 +67,7 @@ static const char *last_error(void)
 
 static bool fail(struct bw_diag *d, const char *key, const char *file, const char *cure)
 {
-    bw_diag_error(d, nowhere, key, "%s: %s; %s", file, last_error(), cure);
+    bw_diag_error(d, nowhere, key, "%s: %s; %s", file, first_error(), cure);
     ERR_clear_error();
     return false;
 }
@@ -243,15 +243,15 @@ static bool load_certificate(SSL_CTX *ctx, const struct bw_certificate_conf *cer
 {
     ERR_clear_error();
     if (SSL_CTX_use_certificate_chain_file(ctx, cert->certificate) != 1)
-        return fail(d, "listen.certificate", cert->certificate,
+        return fail(d, "listen.tls.certificates.certificate", cert->certificate,
                     "give a readable PEM file with the certificate and its chain");
     if (SSL_CTX_use_PrivateKey_file(ctx, cert->key, SSL_FILETYPE_PEM) != 1)
-        return fail(d, "listen.key", cert->key,
+        return fail(d, "listen.tls.certificates.key", cert->key,
                     "give a readable PEM file with the certificate's private key, without a "
                     "passphrase");
     if (X509_cmp_current_time(X509_get0_notAfter(SSL_CTX_get0_certificate(ctx))) < 0)
-        bw_diag_warn(d, nowhere, "listen.certificate", "%s: expired; clients will refuse it",
-                     cert->certificate);
+        bw_diag_warn(d, nowhere, "listen.tls.certificates.certificate",
+                     "%s: expired; clients will refuse it", cert->certificate);
     return true;
 }
 
@@ -262,7 +262,7 @@ static bool demand_certificate(SSL_CTX *ctx, const char *file, struct bw_diag *d
 
     if (names == NULL || SSL_CTX_load_verify_locations(ctx, file, NULL) != 1) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);
-        return fail(d, "listen.client_ca", file,
+        return fail(d, "listen.tls.client_ca", file,
                     "give a readable PEM file with the authorities of client certificates");
     }
     SSL_CTX_set_client_CA_list(ctx, names);
@@ -333,7 +333,7 @@ struct bw_tls_front *bw_tls_front_new(const struct bw_listen_conf *conf, struct 
     f->tickets = bw_tls_tickets_take(t);
     f->ctx = bw_zalloc((conf->certificates_n + 1) * sizeof(SSL_CTX *));
     if (!good)
-        bw_diag_error(d, nowhere, "listen.certificate",
+        bw_diag_error(d, nowhere, "listen.tls.certificates.certificate",
                       "%s: TLS needs one; give certificate and key", conf->address);
     for (size_t i = 0; i < conf->certificates_n; i++)
         good = add_certificate(f, conf, &conf->certificates[i], d) && good;
