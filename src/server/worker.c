@@ -135,7 +135,6 @@ static void obey(struct bw_message *m)
         take_configuration(w, o);
         break;
     case BW_ORDER_DRAIN:
-        w->draining = true;
         bw_worker_drain(w, o->deadline_ms, drained);
         bw_timer_start(w->loop, &w->drain_timer, o->deadline_ms, deadline);
         break;
