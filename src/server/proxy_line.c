@@ -33,7 +33,7 @@ static bool is_v4(struct bw_slice s, uint8_t out[16])
     char text[INET_ADDRSTRLEN];
     struct in_addr v4;
 
-    if (s.len >= sizeof(text))
+    if (s.len == 0 || s.len >= sizeof(text))
         return false;
     memcpy(text, s.base, s.len);
     text[s.len] = '\0';
@@ -47,7 +47,7 @@ static bool is_v6(struct bw_slice s, uint8_t out[16])
 {
     char text[INET6_ADDRSTRLEN];
 
-    if (s.len >= sizeof(text))
+    if (s.len == 0 || s.len >= sizeof(text))
         return false;
     memcpy(text, s.base, s.len);
     text[s.len] = '\0';
