@@ -318,9 +318,10 @@ static void write_done(h2o_socket_t *socket, const char *err)
 
 void bw_connection_write(struct bw_connection *c, struct bw_slice bytes)
 {
-    h2o_iovec_t iov = {(char *)(uintptr_t)bytes.base, bytes.len}; /* libh2o knows no const */
+    h2o_iovec_t iov = {.len = bytes.len};
 
     BW_ASSERT(bytes.len > 0);
+    memcpy(&iov.base, &bytes.base, sizeof(iov.base)); /* libh2o knows no const */
     c->server->pool->origin->bytes_out += bytes.len;
     h2o_socket_write(c->socket, &iov, 1, write_done);
 }

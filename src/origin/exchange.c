@@ -243,29 +243,37 @@ static void append_body(struct bw_fetch *f, struct bw_slice bytes, bool last)
         bw_buf_str(b, "0\r\n\r\n");
 }
 
+/* Books `bytes` as handed over; false: they are not the length that was announced. */
+static bool take_body(struct bw_fetch *f, struct bw_slice bytes, bool last)
+{
+    bool has_length = f->out.framing == BW_FRAMING_LENGTH;
+
+    BW_ASSERT(bytes.len <= f->out.granted);
+    if (has_length && (bytes.len > f->out.left || (last && bytes.len < f->out.left)))
+        return false;
+    f->out.left -= has_length ? bytes.len : 0;
+    f->out.granted -= bytes.len;
+    f->out.unsent += bytes.len;
+    f->out.body_begun = f->out.body_begun || bytes.len > 0 || last;
+    f->out.body_whole = last || (has_length && f->out.left == 0);
+    return true;
+}
+
 void bw_exchange_body(struct bw_fetch *f, struct bw_slice bytes, bool last)
 {
     if (f->out.framing == BW_FRAMING_NONE || f->out.body_whole)
         return;
-    BW_ASSERT(bytes.len <= f->out.granted);
-    if (f->out.framing == BW_FRAMING_LENGTH) {
-        if (bytes.len > f->out.left || (last && bytes.len < f->out.left)) {
-            bw_fetch_fail_later(f, BW_REASON_SEND); /* not the length that was announced */
-            return;
-        }
-        f->out.left -= bytes.len;
+    if (!take_body(f, bytes, last)) {
+        bw_fetch_fail_later(f, BW_REASON_SEND);
+        return;
     }
-    f->out.granted -= bytes.len;
-    f->out.unsent += bytes.len;
-    f->out.body_begun = f->out.body_begun || bytes.len > 0 || last;
-    f->out.body_whole = last || (f->out.framing == BW_FRAMING_LENGTH && f->out.left == 0);
-    if (f->state == BW_FETCH_TALKING && f->out.sending == BW_SENDING_BROKEN) {
+    if (f->out.sending == BW_SENDING_BROKEN) {
         f->out.unsent = 0; /* nobody reads it */
         return;
     }
     append_body(f, bytes, last);
     if (f->state != BW_FETCH_TALKING)
-        return;
+        return; /* goes out after the head */
     flush_body(f);
     if (f->out.body_whole && f->out.sending == BW_SENDING_BODY &&
         !bw_connection_writing(f->connection))

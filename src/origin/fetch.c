@@ -217,6 +217,7 @@ static const struct bw_connection_ops connection_ops = {
 static void open_new(struct bw_fetch *f)
 {
     f->state = BW_FETCH_OPENING;
+    f->out.sending = BW_SENDING_HEAD;
     f->connection = bw_server_open(f->server, &connection_ops, f);
     if (f->paused)
         bw_connection_hold(f->connection);

@@ -116,14 +116,17 @@ static enum bw_err expect_name(SSL_CTX *ctx, const char *name, char *why, size_t
 /* Called for every state of every handshake; of interest is the first, in which it starts. */
 static void handshake_moves(const SSL *ssl, int where, int ret)
 {
-    SSL *mine = (SSL *)(uintptr_t)ssl; /* OpenSSL has only this const way to tell us */
+    union {
+        const SSL *theirs; /* OpenSSL has only this const way to tell us */
+        SSL *ours;
+    } either = {.theirs = ssl};
 
     (void)ret;
     if ((where & SSL_CB_HANDSHAKE_START) == 0 || starting == NULL)
         return;
-    *started = mine;
+    *started = either.ours;
     if (starting->session != NULL && SSL_SESSION_is_resumable(starting->session))
-        (void)SSL_set_session(mine, starting->session);
+        (void)SSL_set_session(either.ours, starting->session);
     starting = NULL;
 }
 
@@ -243,12 +246,14 @@ bool bw_peer_tls_begin(SSL *ssl, int fd)
 }
 
 /* While we read nothing may be written: libh2o asserts that its output is empty. */
+// NOLINTBEGIN(readability-function-size,readability-non-const-parameter): OpenSSL's type
 static long refuse_writes(BIO *bio, int oper, const char *argp, size_t len, int argi, long argl,
                           int ret, size_t *processed)
 {
     (void)bio, (void)argp, (void)len, (void)argi, (void)argl, (void)processed;
     return oper == BIO_CB_WRITE || oper == BIO_CB_PUTS ? -1 : ret;
 }
+// NOLINTEND(readability-function-size,readability-non-const-parameter)
 
 static int guarded_read(SSL *ssl, char *to, size_t n, int (*how)(SSL *, void *, int))
 {

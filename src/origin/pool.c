@@ -360,6 +360,7 @@ static void free_all(struct bw_origin *o)
     free(o);
 }
 
+// NOLINTNEXTLINE(readability-function-size): seven parameters once in a process
 enum bw_err bw_origin_new(struct bw_loop *loop, const struct bw_pool_conf *pools, size_t pools_n,
                           uint32_t workers, char *why, size_t why_len, struct bw_origin **out)
 {

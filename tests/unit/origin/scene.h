@@ -538,6 +538,16 @@ static inline void get(struct scene *s, struct spectator *v)
     PLAY(s, v->ends == 1);
 }
 
+static inline void begin_upload(struct scene *s, struct spectator *v, enum bw_framing body,
+                                uint64_t n)
+{
+    struct bw_fetch_request rq = request("PUT", "/up");
+
+    rq.body = body;
+    rq.content_length = n;
+    begin(s, v, &rq);
+}
+
 static inline void spectator_close(struct spectator *v)
 {
     assert_true(v->ends <= 1);

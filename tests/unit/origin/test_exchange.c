@@ -3,6 +3,8 @@
  */
 #include "scene.h"
 
+static const char ok[] = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
 /* ---- what is written ---- */
 
 /* Sends `rq` and returns what the server heard; valid until scene_end(). */
@@ -338,6 +340,187 @@ TEST(a_flood_of_interim_responses_ends_at_the_seventeenth)
     bw_buf_free(&b);
 }
 
+/* ---- request bodies ---- */
+
+TEST(a_body_of_known_length_is_sent_as_it_is)
+{
+    struct scene s;
+    struct spectator v = {0};
+
+    scene_open(&s, 1);
+    say(&s.servers[0], (struct line){.when = "world", .bytes = ok});
+    scene_begin(&s);
+    begin_upload(&s, &v, BW_FRAMING_LENGTH, 10);
+    PLAY(&s, v.wanted > 0);
+    assert_int_equal(v.wanted, 65536);
+    bw_fetch_body(v.fetch, BW_S("hello"), false);
+    bw_fetch_body(v.fetch, BW_S("world"), true);
+    PLAY(&s, v.ends == 1);
+    assert_true(v.ended);
+    assert_int_equal(figures(&s).idle, 1);
+    assert_string_equal(server_heard(&s.servers[0], 0),
+                        "PUT /up HTTP/1.1\r\nhost: www.example.org\r\ncontent-length: 10\r\n\r\n"
+                        "helloworld");
+    spectator_close(&v);
+    scene_end(&s);
+}
+
+TEST(a_body_of_unknown_length_is_sent_in_chunks_of_ours)
+{
+    struct scene s;
+    struct spectator v = {0};
+
+    scene_open(&s, 1);
+    say(&s.servers[0], (struct line){.when = "0\r\n\r\n", .bytes = ok});
+    scene_begin(&s);
+    begin_upload(&s, &v, BW_FRAMING_CHUNKED, 0);
+    PLAY(&s, v.wanted > 0);
+    bw_fetch_body(v.fetch, BW_S("hello world, hello"), false);
+    bw_fetch_body(v.fetch, BW_S(""), false); /* no empty chunk in the middle */
+    bw_fetch_body(v.fetch, BW_S(""), true);
+    PLAY(&s, v.ends == 1);
+    assert_true(v.ended);
+    assert_string_equal(server_heard(&s.servers[0], 0),
+                        "PUT /up HTTP/1.1\r\nhost: www.example.org\r\n"
+                        "transfer-encoding: chunked\r\n\r\n12\r\nhello world, hello\r\n0\r\n\r\n");
+    spectator_close(&v);
+    scene_end(&s);
+}
+
+TEST(a_large_body_is_taken_as_fast_as_the_server_reads_and_no_faster)
+{
+    enum { TOTAL = 8 * 1024 * 1024 };
+    static char bytes[65536];
+    struct scene s;
+    struct spectator v = {0};
+    size_t given = 0;
+    int64_t until = bw_clock_mono_us() + 5000000;
+
+    scene_open(&s, 1);
+    s.servers[0].deaf = true;
+    scene_begin(&s);
+    begin_upload(&s, &v, BW_FRAMING_LENGTH, TOTAL);
+    PLAY(&s, s.servers[0].guests_n == 1);
+    while (given < TOTAL && bw_clock_mono_us() < until) {
+        size_t n = v.wanted - given;
+
+        assert_true(n <= sizeof(bytes));
+        if (n > 0)
+            bw_fetch_body(v.fetch, bw_slice(bytes, n), given + n == TOTAL);
+        given += n;
+        turn(&s);
+        if (n == 0) /* the kernel's buffers are full and so is our window */
+            s.servers[0].deaf = false;
+    }
+    assert_int_equal(given, TOTAL);
+    says(&s.servers[0], ok);
+    PLAY(&s, v.ends == 1);
+    assert_true(v.ended);
+    PLAY(&s, s.servers[0].guests[0].in.len > TOTAL);
+    spectator_close(&v);
+    scene_end(&s);
+}
+
+TEST(a_body_that_is_not_as_long_as_announced_ends_the_fetch)
+{
+    struct scene s;
+    struct spectator v = {0};
+
+    scene_open(&s, 1);
+    scene_begin(&s);
+    begin_upload(&s, &v, BW_FRAMING_LENGTH, 10);
+    PLAY(&s, v.wanted > 0);
+    bw_fetch_body(v.fetch, BW_S("short"), true);
+    assert_int_equal(v.ends, 0);
+    PLAY(&s, v.ends == 1);
+    assert_int_equal(v.failed, BW_REASON_SEND);
+    spectator_close(&v);
+    scene_end(&s);
+}
+
+TEST(an_early_answer_is_delivered_and_its_connection_not_used_again)
+{
+    struct scene s;
+    struct spectator v = {0};
+
+    scene_open(&s, 1);
+    says(&s.servers[0], "HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nno!");
+    scene_begin(&s);
+    begin_upload(&s, &v, BW_FRAMING_LENGTH, 1000000);
+    PLAY(&s, v.ends == 1);
+    assert_int_equal(v.status, 413);
+    assert_string_equal(body_of(&v), "no!");
+    PLAY(&s, figures(&s).open == 0);
+    spectator_close(&v);
+    scene_end(&s);
+}
+
+TEST(an_early_answer_before_a_reset_is_not_lost)
+{
+    static char bytes[65536];
+    struct scene s;
+    struct spectator v = {0};
+
+    scene_open(&s, 1);
+    say(&s.servers[0],
+        (struct line){.bytes = "HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno",
+                      .after = CLOSE});
+    scene_begin(&s);
+    begin_upload(&s, &v, BW_FRAMING_CHUNKED, 0);
+    PLAY(&s, v.wanted > 0);
+    bw_fetch_body(v.fetch, bw_slice(bytes, sizeof(bytes)), false);
+    PLAY(&s, v.ends == 1);
+    assert_int_equal(v.status, 403);
+    assert_true(v.ended);
+    spectator_close(&v);
+    scene_end(&s);
+}
+
+TEST(a_body_that_has_begun_is_not_sent_twice)
+{
+    struct scene s;
+    struct spectator first = {0}, second = {0};
+
+    scene_open(&s, 1);
+    says(&s.servers[0], ok);
+    say(&s.servers[0], (struct line){.when = "bytes", .after = CLOSE});
+    scene_begin(&s);
+    get(&s, &first);
+    begin_upload(&s, &second, BW_FRAMING_CHUNKED, 0);
+    PLAY(&s, second.wanted > 0);
+    bw_fetch_body(second.fetch, BW_S("bytes"), false);
+    PLAY(&s, second.ends == 1);
+    assert_int_equal(second.failed, BW_REASON_CLOSED);
+    assert_int_equal(s.servers[0].guests_n, 1);
+    spectator_close(&first);
+    spectator_close(&second);
+    scene_end(&s);
+}
+
+TEST(a_body_that_has_not_begun_survives_a_dead_connection)
+{
+    struct scene s;
+    struct spectator first = {0}, second = {0};
+
+    scene_open(&s, 1);
+    says(&s.servers[0], ok);
+    say(&s.servers[0], (struct line){.after = CLOSE});
+    say(&s.servers[0], (struct line){.when = "0\r\n\r\n", .bytes = ok});
+    scene_begin(&s);
+    get(&s, &first);
+    begin_upload(&s, &second, BW_FRAMING_CHUNKED, 0);
+    PLAY(&s, second.wanted > 0);
+    PLAY(&s, s.servers[0].guests_n == 2 && s.servers[0].guests[1].in.len > 0);
+    play_turns(&s, 5);
+    assert_int_equal(second.wanted, 65536); /* what was granted is not granted twice */
+    bw_fetch_body(second.fetch, BW_S("bytes"), true);
+    PLAY(&s, second.ends == 1);
+    assert_true(second.ended);
+    spectator_close(&first);
+    spectator_close(&second);
+    scene_end(&s);
+}
+
 /* ---- upgrades ---- */
 
 static void begin_upgrade(struct scene *s, struct spectator *v)
@@ -421,6 +604,14 @@ int main(void)
         RUN(trailers_are_passed_on_but_for_those_that_would_change_the_message),
         RUN(interim_responses_are_passed_on_but_for_100),
         RUN(a_flood_of_interim_responses_ends_at_the_seventeenth),
+        RUN(a_body_of_known_length_is_sent_as_it_is),
+        RUN(a_body_of_unknown_length_is_sent_in_chunks_of_ours),
+        RUN(a_large_body_is_taken_as_fast_as_the_server_reads_and_no_faster),
+        RUN(a_body_that_is_not_as_long_as_announced_ends_the_fetch),
+        RUN(an_early_answer_is_delivered_and_its_connection_not_used_again),
+        RUN(an_early_answer_before_a_reset_is_not_lost),
+        RUN(a_body_that_has_begun_is_not_sent_twice),
+        RUN(a_body_that_has_not_begun_survives_a_dead_connection),
         RUN(an_upgrade_that_was_asked_for_hands_over_the_socket_and_what_it_said_already),
         RUN(an_upgrade_to_something_else_is_refused),
         RUN(an_upgrade_may_be_declined_with_an_ordinary_response),
