@@ -85,6 +85,7 @@ void bw_loop_free(struct bw_loop *l)
     BW_ASSERT(h2o_linklist_is_empty(&l->next));
     h2o_multithread_unregister_receiver(l->queue, &l->receiver);
     h2o_multithread_destroy_queue(l->queue);
+    free(l->queue); /* which libh2o 2.2.5 leaves to whoever knows */
     h2o_socket_close(l->next_socket);
     h2o_evloop_run(l->h2o, 0); /* closed sockets are disposed in the next run */
     for (size_t i = 0; i < l->durations_n; i++)

@@ -327,6 +327,18 @@ static void run(struct bw_server *s)
 
 /* ---- end ---- */
 
+/* The writer's last commit ends the fills that wait for it; what it says to owners is delivered. */
+static void end_fills(struct bw_server *s)
+{
+    bw_store_flush(s->store);
+    for (uint32_t i = 0; i < s->workers_n; i++)
+        bw_loop_run(s->loops[i], 0);
+    bw_fills_free(s->fills);
+    bw_store_close(s->store);
+    for (uint32_t i = 0; i < s->workers_n; i++)
+        bw_loop_free(s->loops[i]);
+}
+
 static void dispose(struct bw_server *s)
 {
     struct bw_snapshot *last = s->control.snapshot;
@@ -340,8 +352,8 @@ static void dispose(struct bw_server *s)
     worker_dispose(&s->control);
     bw_admin_free(s->admin);
     bw_access_log_free(s->access_log);
-    bw_fills_free(s->fills);
-    bw_store_close(s->store);
+    end_fills(s);
+    bw_loop_free(s->control.loop);
     for (uint32_t i = 0; i < s->workers_n; i++) {
         bw_counters_free(s->counters[i]);
         free(s->pins[i]);

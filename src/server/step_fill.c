@@ -18,6 +18,8 @@ static void woken(struct bw_waiter *w)
 {
     struct bw_request *rq = BW_CONTAINER_OF(w, struct bw_request, waiter);
 
+    if (rq->in_flight)
+        return; /* the head alone is on its way: proceed() looks for what came since */
     resume(rq, rq->responding || rq->fill_head != NULL ? STEP_STREAM : STEP_LOOK);
 }
 
@@ -249,6 +251,7 @@ static void proceed(h2o_generator_t *generator, h2o_req_t *req)
     struct bw_request *rq = H2O_STRUCT_FROM_MEMBER(struct bw_request, generator, generator);
 
     (void)req;
+    rq->in_flight = false;
     if (rq->waiter.state == BW_WAITER_SENDING)
         bw_fill_sent(&rq->waiter);
     resume(rq, STEP_STREAM);
@@ -302,6 +305,7 @@ static void send_head(struct bw_next *n)
     struct bw_request *rq = BW_CONTAINER_OF(n, struct bw_request, head_later);
 
     begin(rq);
+    rq->in_flight = true;
     h2o_send(&rq->x->req, NULL, 0, H2O_SEND_STATE_IN_PROGRESS);
 }
 

@@ -173,8 +173,10 @@ enum bw_err worker_init(struct bw_worker *w, struct bw_server *server, uint32_t 
         return BW_ERR_INVALID;
     bw_wire_context_init(w);
     w->buffers = bw_buffers_new(&server->budget);
-    if (w->admin)
+    if (w->admin) { /* its figures are nobody's business */
+        w->counters = bw_counters_new(NULL);
         return BW_OK;
+    }
     w->counters = server->counters[index];
     w->log = bw_access_log_ring(server->access_log, index);
     w->lookup.store = server->store;
@@ -216,7 +218,8 @@ void worker_dispose(struct bw_worker *w)
     bw_wire_context_dispose(w);
     if (w->lookup.reader != NULL)
         bw_reader_free(w->lookup.reader);
+    if (w->admin)
+        bw_counters_free(w->counters);
     bw_buf_free(&w->lookup.scratch);
     bw_buffers_free(w->buffers);
-    bw_loop_free(w->loop);
 }
