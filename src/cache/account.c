@@ -1,64 +1,104 @@
 /*
- * account.c - the charge of one fill: max(reserve, live) blocks, kept exact by two atomics.
+ * account.c - the charge of one fill: max(reserve, live) blocks.
+ *
+ * Each change of the word settles its own difference with the budget, whatever runs beside it: what
+ * is taken is taken before the change, and given back where another thread was faster.
  */
 #include "breakwater/base/check.h"
 #include "breakwater/cache/block.h"
 
+enum { HALF = 32 };
+
 static const size_t block_bytes = sizeof(struct bw_block);
 
-bool bw_account_open(struct bw_account *a, struct bw_budget *budget, unsigned reserve)
+static uint32_t live_of(uint64_t blocks)
+{
+    return (uint32_t)blocks;
+}
+
+static uint32_t reserve_of(uint64_t blocks)
+{
+    return (uint32_t)(blocks >> HALF);
+}
+
+static size_t paid(uint64_t blocks)
+{
+    return live_of(blocks) > reserve_of(blocks) ? live_of(blocks) : reserve_of(blocks);
+}
+
+static uint64_t with_reserve(uint64_t blocks, uint32_t reserve)
+{
+    return (uint64_t)reserve << HALF | live_of(blocks);
+}
+
+bool bw_account_open(struct bw_account *a, struct bw_budget *budget, uint32_t reserve)
 {
     a->budget = budget;
-    atomic_init(&a->live, 0);
-    atomic_init(&a->reserve, reserve);
+    atomic_init(&a->blocks, with_reserve(0, reserve));
     return bw_budget_take(budget, reserve * block_bytes);
 }
 
-/* Called by the owner before it has more than the old reserve alive, so no release runs beside it.
- */
-bool bw_account_reserve(struct bw_account *a, unsigned reserve)
+bool bw_account_reserve(struct bw_account *a, uint32_t reserve)
 {
-    unsigned old = atomic_load(&a->reserve);
+    uint64_t old = atomic_load(&a->blocks), next;
+    size_t more;
 
-    BW_ASSERT(reserve >= old && atomic_load(&a->live) <= old);
-    if (!bw_budget_take_above_reserve(a->budget, (reserve - old) * block_bytes))
-        return false;
-    atomic_store(&a->reserve, reserve);
+    for (;;) {
+        next = with_reserve(old, reserve);
+        more = paid(next) > paid(old) ? paid(next) - paid(old) : 0;
+        if (more != 0 && !bw_budget_take_above_reserve(a->budget, more * block_bytes))
+            return false;
+        if (atomic_compare_exchange_strong(&a->blocks, &old, next))
+            break;
+        bw_budget_give(a->budget, more * block_bytes);
+    }
+    if (paid(old) > paid(next))
+        bw_budget_give(a->budget, (paid(old) - paid(next)) * block_bytes);
     return true;
 }
 
-/*
- * An addition costs one block if it starts at the reserve or above, a release gives one if it
- * starts above: each transition of `live` settles its own difference, whatever runs beside it.
- */
-bool bw_account_take(struct bw_account *a, unsigned most)
+bool bw_account_take(struct bw_account *a, uint32_t most)
 {
-    unsigned live = atomic_load(&a->live);
+    uint64_t old = atomic_load(&a->blocks);
 
-    while (live < atomic_load(&a->reserve))
-        if (atomic_compare_exchange_weak(&a->live, &live, live + 1))
+    for (;;) {
+        bool more = paid(old + 1) > paid(old);
+
+        if (more && (live_of(old) >= most || !bw_budget_take_above_reserve(a->budget, block_bytes)))
+            return false;
+        if (atomic_compare_exchange_strong(&a->blocks, &old, old + 1))
             return true;
-    if (live >= most || !bw_budget_take_above_reserve(a->budget, block_bytes))
-        return false;
-    if (atomic_fetch_add(&a->live, 1) < atomic_load(&a->reserve))
-        bw_budget_give(a->budget, block_bytes);
-    return true;
+        if (more)
+            bw_budget_give(a->budget, block_bytes);
+    }
 }
 
 void bw_account_force(struct bw_account *a)
 {
-    if (atomic_fetch_add(&a->live, 1) >= atomic_load(&a->reserve))
+    uint64_t old = atomic_fetch_add(&a->blocks, 1);
+
+    if (paid(old + 1) > paid(old))
         bw_budget_force(a->budget, block_bytes);
 }
 
 void bw_account_release(struct bw_account *a)
 {
-    if (atomic_fetch_sub(&a->live, 1) > atomic_load(&a->reserve))
+    uint64_t old = atomic_fetch_sub(&a->blocks, 1);
+
+    BW_ASSERT(live_of(old) > 0);
+    if (paid(old) > paid(old - 1))
         bw_budget_give(a->budget, block_bytes);
 }
 
 void bw_account_close(struct bw_account *a)
 {
-    BW_ASSERT(atomic_load(&a->live) == 0);
-    bw_budget_give(a->budget, atomic_load(&a->reserve) * block_bytes);
+    uint64_t blocks = atomic_load(&a->blocks);
+
+    BW_ASSERT(live_of(blocks) == 0);
+    bw_budget_give(a->budget, reserve_of(blocks) * block_bytes);
+}
+
+uint32_t bw_account_live(const struct bw_account *a)
+{
+    return live_of(atomic_load(&a->blocks));
 }

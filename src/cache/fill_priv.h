@@ -1,9 +1,16 @@
 /*
- * fill_priv.h - what the four files of the fill share: table (fills.c), owner (fill.c), readers
- * (fill_read.c), store (fill_store.c).  Rule numbers: docs/fill.md.
+ * fill_priv.h - what the files of the fill share:
  *
- * Lock order: shard, then fill; never two shards, never two fills; nothing is called back under a
- * lock.  A hit takes none of them.
+ *   fills.c        the table: slots, notes, purge
+ *   fill_join.c    join, lead, refresh
+ *   fill.c         the owner: birth, body, end
+ *   fill_head.c    the owner: the head
+ *   fill_read.c    readers: woken, looking, taking bytes, leaving
+ *   fill_window.c  blocks in memory, and who stands where
+ *   fill_store.c   what the writer gets and answers
+ *
+ * Rule numbers: docs/fill.md.  Lock order: shard, then fill; never two shards, never two fills;
+ * nothing is called back under a lock.  A hit takes none of them.
  */
 #pragma once
 
@@ -20,16 +27,18 @@
 enum {
     SHARDS = 64,
     SHARD_BUCKETS = 512,
-    NOTES_MAX = 1024, /* for each shard; the oldest goes */
+    NOTES_MAX = 512, /* for each shard; the oldest goes */
     PASS_NOTE_MS = 60000,
     RETRY_NOTE_MS = 5000,
-    VARY_NOTE_MS = 60000,
+    VARY_NOTE_MS = 600000,   /* longer than nearly every fetch: until the base record is there */
     TRIES_MAX = 2,           /* rule 15 */
     WALK_MAX = 32,           /* wakes of one seat in a round */
     STORED_BLOCKS_MAX = 512, /* 8 MiB of window where the writer takes it */
     SHARED_BLOCKS_MAX = 64,  /* 1 MiB where only readers do */
     NEARLY_DONE = 1048576,   /* bytes (rule 29) */
     PIECES_MAX = 16,
+    WRITER_MS = 1000, /* rule 22 */
+    LAG_MS = 5000,    /* rule 23 */
 };
 
 /* ---- the table ---- */
@@ -46,7 +55,9 @@ struct slot {
     int64_t until_ms;
     struct bw_fill *mark; /* NOTE_PASS: who stores without a slot; compared, never followed */
     uint64_t vary_id;     /* NOTE_VARY */
-    struct bw_vary vary;  /* NOTE_VARY */
+    uint64_t vary_born;   /* NOTE_VARY: the purge sequence when its fill was born */
+    char *vary_names;     /* NOTE_VARY */
+    size_t vary_names_len;
 };
 
 struct shard {
@@ -64,27 +75,33 @@ struct bw_fills {
     struct shard shard[SHARDS];
     _Atomic uint64_t events[BW_FILL_EVENT_COUNT];
     atomic_uint live, waiting, refreshes;
-    /* by worker: fills owned, readers seated, messages expected (rule 35) */
     struct busy {
-        _Alignas(64) atomic_uint n;
-        struct bw_fill *owned; /* list of fills that this worker owns; its thread only */
-    } * busy;
+        _Alignas(64) atomic_uint n; /* fills owned, readers seated, messages expected (rule 35) */
+        struct bw_fill *owned;      /* the fills that this worker owns; its thread only */
+    } * busy;                       /* by worker */
 };
 
-struct shard *shard_of(struct bw_fills *fs, const struct bw_hash *key);
+struct shard *bw_shard_of(struct bw_fills *fs, const struct bw_hash *key);
 /* Under the shard's lock.  find: NULL where there is none; need: makes one. */
-struct slot *slot_find(struct shard *sh, const struct bw_hash *key);
-struct slot *slot_need(struct shard *sh, const struct bw_hash *key, const struct bw_hash *primary);
+struct slot *bw_slot_find(struct shard *sh, const struct bw_hash *key);
+struct slot *bw_slot_need(struct shard *sh, const struct bw_hash *key,
+                          const struct bw_hash *primary);
 /* Frees the slot if it holds neither a fill nor a note. */
-void slot_tidy(struct shard *sh, struct slot *s);
-/* The note that is in force at `now`, expired ones cleared. */
-enum note slot_note(struct shard *sh, struct slot *s, int64_t now_ms);
-void note_set(struct shard *sh, struct slot *s, enum note note, int64_t until_ms);
-/* Rules 6 and 12: enter a free slot; under the shard's lock.  Takes a reference. */
-bool slot_enter(struct shard *sh, struct bw_fill *f, const struct bw_hash *key);
+void bw_slot_tidy(struct shard *sh, struct slot *s);
+/* The note that is in force at `now`, an expired one is cleared. */
+enum note bw_slot_note(struct shard *sh, struct slot *s, int64_t now_ms);
+struct bw_slice bw_slot_vary_names(const struct slot *s);
+/* Replaces the note that is there; NOTE_NONE clears it. */
+void bw_note_set(struct shard *sh, struct slot *s, enum note note, int64_t until_ms);
+/* NOTE_VARY, with what the head of `f` said. */
+void bw_note_set_vary(struct shard *sh, struct slot *s, const struct bw_fill *f);
+/* Rules 6 and 12: enter a free slot; under the shard's lock.  Takes a reference, makes joinable. */
+bool bw_slot_enter(struct shard *sh, struct bw_fill *f, const struct bw_hash *key);
 /* Leave the slot of `key` if it is ours; takes the shard's lock. */
-void slot_leave(struct bw_fill *f, const struct bw_hash *key);
-void count_event(struct bw_fills *fs, enum bw_fill_event e);
+void bw_slot_leave(struct bw_fill *f, const struct bw_hash *key);
+/* Who stored without a slot lets go of the mark; takes the shard's lock. */
+void bw_slot_unmark(struct bw_fill *f);
+void bw_fills_event(struct bw_fills *fs, enum bw_fill_event e);
 
 /* ---- the fill ---- */
 
@@ -102,10 +119,9 @@ struct seat {
     struct bw_next more;    /* the rest of a walk */
     struct bw_fill *fill;
     unsigned worker;
-    bool told;   /* a message is under way; fill lock */
-    bool parked; /* somebody waits; fill lock */
-    /* lists of waiters, circular with the anchor; that worker only */
-    struct bw_waiter idle, waking, active;
+    bool told;                   /* a message is under way; fill lock */
+    bool parked;                 /* somebody waits in `idle`; fill lock */
+    h2o_linklist_t idle, waking; /* of waiters; that worker only */
 };
 
 struct bw_fill {
@@ -115,11 +131,12 @@ struct bw_fill {
     bool background;
     bool has_base;
     uint64_t born;
+    uint64_t dangling; /* an index entry that led nowhere (rule 3) */
     struct bw_key key; /* of the request; bytes in `memory` */
     struct bw_hash primary;
-    struct bw_hash birth_slot; /* the slot it was begun in */
+    struct bw_hash birth_slot; /* the slot it was begun in, or for */
     struct bw_fields request;
-    struct bw_settings settings;
+    struct bw_settings settings; /* what it points to lives as long as the source */
     struct bw_policy_request policy;
     struct bw_entry base;
     struct bw_hash base_hash; /* key of the base's record */
@@ -138,83 +155,111 @@ struct bw_fill {
     bool stopped;                /* the source is paused: no room */
     bool keep;                   /* a reader wants it finished and stored, although it leaves */
     bool poked;                  /* a message to the owner is under way */
+    bool released;               /* the owner's reference is dropped: it gets no message any more */
+    bool record_handed;          /* the writer has it */
     enum bw_reason why;          /* FAILED: the cause */
-    uint64_t have;               /* bytes that have come */
+    uint64_t have;               /* bytes that have come; the owner alone changes it */
     uint64_t readable;           /* bytes that the store has committed */
     struct window_block *window; /* ring */
     unsigned window_cap, window_at, window_n;
     uint64_t first_block; /* number of the oldest block in the window */
     unsigned behind;      /* readers below the window */
-    unsigned ahead;       /* readers, while the window is empty */
+    unsigned ahead;       /* readers who have passed all blocks that there are */
     unsigned readers;
     uint64_t cut_below; /* rule 23: who stands below is broken */
+    uint32_t committed; /* chunks */
     bool head_out;
     struct bw_fill_head head; /* immutable once published */
-    uint64_t stored_objid;    /* where the bytes lie that are readable */
+    uint64_t stored_objid;    /* where the bytes lie that are readable; immutable with the head */
 
-    /* the writer's side */
     struct bw_writer_client client;
-    uint32_t handed, committed; /* chunks; handed: owner, committed: fill lock */
-    bool record_handed;         /* fill lock */
 
     /* the owner's */
     const struct bw_source_ops *source_ops;
     void *source;
-    bool over;     /* the source has ended, failed or been cancelled */
-    bool released; /* the owner's reference is dropped */
-    bool spare;    /* one block is taken from the account already */
+    bool source_over; /* it has ended, failed or been cancelled */
+    bool finished;    /* the body is whole, or the fill has failed */
+    bool spare;       /* one block is taken from the account already */
+    uint32_t handed;  /* chunks given to the writer */
     struct bw_message poke;
-    struct bw_timer patience; /* rules 22 and 23 */
+    struct bw_timer poke_later; /* a test holds the gate */
+    struct bw_timer patience;   /* rules 22 and 23 */
+    bool patience_stored;       /* which of them */
     uint64_t patience_mark;
     struct bw_fill *owned_next, **owned_at;
+    size_t charged; /* bytes of the budget, without blocks */
     char *head_memory;
     char *trailer_memory;
     struct bw_fields trailers; /* immutable from DONE on */
+    bool varies;               /* this and the next are immutable with the head */
     struct bw_key variant;     /* where the head varies; bytes in head_memory */
     struct bw_vary vary;
     struct bw_slice vary_values;
     uint64_t vary_id;
-    bool varies;
     struct bw_hash store_hash; /* key of the record to be written */
     struct bw_slice store_key;
-    bool in_slot; /* of store_hash, when the head was published */
+    bool in_slot; /* it entered that of store_hash */
     bool marked;  /* stores without a slot: `no-cache` */
 
     struct bw_account account;
     struct seat seats[];
 };
 
-void fill_take(struct bw_fill *f);
-void fill_put(struct bw_fill *f); /* the last one frees: blocks, pins, committed chunks */
-
-/* Rule 7: NULL if there is no memory for one block.  The caller gets the owner's reference. */
-struct bw_fill *fill_new(struct bw_fills *fs, const struct bw_join *j);
-/* Rule 3.3: tell the seats to look again; fill lock held.  True: the owner's own seat wants a walk.
+/* fill.c */
+void bw_fill_take(struct bw_fill *f);
+void bw_fill_put(struct bw_fill *f); /* the last one frees: blocks, pins, committed chunks */
+/*
+ * Rule 7: NULL if there is no memory for one block.  The caller gets the owner's reference, and
+ * holds the lock of the shard that it is to be entered in, for the sake of `born`.
  */
-bool wake_seats(struct bw_fill *f);
-/* The owner's own seat, after its lock is dropped. */
-void walk_own_seat(struct bw_fill *f);
-/* Something that a stopped owner waits for has happened; fill lock held. */
-void poke_owner(struct bw_fill *f);
-/* Blocks that every reader has passed, where nothing is stored; fill lock held. */
-void window_drop_passed(struct bw_fill *f);
-/* Blocks below `bytes`, committed or passed; fill lock held. */
-void window_drop_below(struct bw_fill *f, uint64_t bytes);
-struct window_block *window_slot(struct bw_fill *f, uint64_t number);
-/* One more block at the end, whose bytes were taken from the account. */
-void window_push(struct bw_fill *f, struct bw_block *b);
+struct bw_fill *bw_fill_new(struct bw_fills *fs, const struct bw_join *j, bool background);
 /* Give up: FAILED, readers broken, slots left.  The owner's thread, no lock held. */
-void fill_fail(struct bw_fill *f, enum bw_reason why);
-/* Hand whole chunks to the writer; the owner's thread, no lock held. */
-void fill_hand_over(struct bw_fill *f);
-/* The body is complete: the last chunk and the record; the owner's thread, no lock held. */
-void fill_hand_record(struct bw_fill *f);
-void fill_store_begin(struct bw_fill *f); /* client callbacks */
-void fill_lose_store(struct bw_fill *f);  /* fill lock held */
+void bw_fill_fail(struct bw_fill *f, enum bw_reason why);
+void bw_fill_leave_slots(struct bw_fill *f);
+/* A refresh failed: not again at once (rule 33). */
+void bw_fill_note_retry(struct bw_fill *f);
+/* Something that the owner may wait for has happened; fill lock held. */
+void bw_fill_poke(struct bw_fill *f);
 
-/* Copies of fields into memory that the caller sized with fields_size(). */
-size_t fields_size(const struct bw_fields *in);
-char *fields_copy(const struct bw_fields *in, char *memory, struct bw_fields *out);
+/* fill_head.c: copies of fields into memory that the caller sized with bw_fill_fields_size(). */
+size_t bw_fill_fields_size(const struct bw_fields *in);
+char *bw_fill_fields_copy(const struct bw_fields *in, char *memory, struct bw_fields *out);
+char *bw_fill_put_slice(char *at, struct bw_slice in, struct bw_slice *out);
+
+/* fill_read.c: section 3.  Tell the seats to look again; fill lock held.  True: the owner's own
+ * seat wants a walk, after the lock is dropped. */
+bool bw_seats_wake(struct bw_fill *f);
+void bw_seats_walk_own(struct bw_fill *f);
+/* Both: the owner's thread, no lock held, and not inside the call of a waiter. */
+void bw_fill_wake(struct bw_fill *f);
+/* The waiter waits in its seat; fill lock held. */
+void bw_seat_park(struct bw_waiter *w);
+
+/* fill_window.c: all of it with the fill lock held. */
+/* The block of that number, which is in the window. */
+struct window_block *bw_window_at(struct bw_fill *f, uint64_t number);
+/* One more block at the end, which is charged already. */
+void bw_window_push(struct bw_fill *f, struct bw_block *b);
+/* Blocks below `bytes`: committed, or nobody's any more. */
+void bw_window_drop_below(struct bw_fill *f, uint64_t bytes);
+/* Blocks that every reader has passed, where nothing is stored. */
+void bw_window_drop_passed(struct bw_fill *f);
+/* A window without blocks that begins at `number`: what is before is in the store (rule 18). */
+void bw_window_begin_at(struct bw_fill *f, uint64_t number);
+/* The reader stands in the block of its position from now on; or nowhere any more. */
+void bw_window_count_in(struct bw_fill *f, struct bw_waiter *w);
+void bw_window_uncount(struct bw_fill *f, struct bw_waiter *w);
+/* Rule 23: the slowest reader is broken, if it holds up others. */
+void bw_window_cut_slowest(struct bw_fill *f);
+
+/* fill_store.c */
+void bw_fill_store_begin(struct bw_fill *f); /* client callbacks */
+/* Hand whole chunks to the writer; the owner's thread, no lock held. */
+void bw_fill_hand_chunks(struct bw_fill *f);
+/* The body is complete: the last chunk and the record; the owner's thread, no lock held. */
+void bw_fill_hand_record(struct bw_fill *f);
+void bw_fill_lose_store(struct bw_fill *f); /* fill lock held */
+bool bw_fill_store_on(struct bw_fill *f);   /* no lock held */
 
 static inline uint64_t block_number(uint64_t position)
 {

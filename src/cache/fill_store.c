@@ -1,6 +1,6 @@
 /*
  * fill_store.c - a fill and the writer: chunks handed over, memory dropped at the commit, the
- * record at the end, and the end of a fill itself.
+ * record at the end.
  *
  * Memory leaves the window only when the commit has made the bytes readable, so there is no moment
  * at which they are nowhere (rule 19).  What the writer cannot take is served and not stored
@@ -10,108 +10,18 @@
 
 #include "fill_priv.h"
 
-void fill_take(struct bw_fill *f)
-{
-    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
-}
-
-static void unpin(struct bw_fill *f)
-{
-    struct bw_pins *pins = f->fs->o.pins[f->owner];
-
-    if (f->has_base)
-        bw_unpin(pins, f->base.objid);
-    if (f->stored_objid != 0 && !(f->has_base && f->stored_objid == f->base.objid))
-        bw_unpin(pins, f->stored_objid);
-}
-
-void fill_put(struct bw_fill *f)
-{
-    struct bw_fills *fs = f->fs;
-
-    if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    window_drop_below(f, UINT64_MAX);
-    unpin(f);
-    if (f->state != FILL_COMMITTED && f->committed != 0)
-        bw_writer_drop_body(fs->o.store, f->stored_objid, f->committed); /* rule 24 */
-    bw_account_close(&f->account);
-    if (f->background)
-        atomic_fetch_sub(&fs->refreshes, 1);
-    atomic_fetch_sub(&fs->live, 1);
-    pthread_mutex_destroy(&f->lock);
-    free(f->window);
-    free(f->head_memory);
-    free(f->trailer_memory);
-    free(f->memory);
-    free(f);
-}
-
-/* Fill lock held.  The readers go on; from now on they are coupled to the source. */
-void fill_lose_store(struct bw_fill *f)
+/* The readers go on; from now on they are coupled to the source (rules 20 and 22). */
+void bw_fill_lose_store(struct bw_fill *f)
 {
     if (f->store != FILL_STORE_ON)
         return;
     f->store = FILL_STORE_LOST;
-    if (f->state != FILL_FAILED)
-        count_event(f->fs, BW_FILL_STORE_LOST);
-    poke_owner(f);
+    f->joinable = f->joinable && f->first_block == 0;
+    bw_fills_event(f->fs, BW_FILL_STORE_LOST);
+    bw_fill_poke(f);
 }
 
-/* ---- handing over ---- */
-
-/* The blocks of chunk `index`, all there; fill lock held. */
-static size_t chunk_blocks(struct bw_fill *f, uint32_t index, struct bw_block **blocks)
-{
-    uint64_t first = (uint64_t)index * BW_CHUNK_BLOCKS;
-    uint64_t end = f->first_block + f->window_n;
-    size_t n = 0;
-
-    while (n < BW_CHUNK_BLOCKS && first + n < end) {
-        blocks[n] = window_slot(f, first + n)->block;
-        n++;
-    }
-    return n;
-}
-
-static uint32_t fetch_time(const struct bw_fill *f)
-{
-    return (uint32_t)(bw_clock_ms() - f->head.terms.asked_ms);
-}
-
-/* Rule 22: a full queue is waited for only while something of ours is in it. */
-static bool hand_chunk(struct bw_fill *f)
-{
-    struct bw_block *blocks[BW_CHUNK_BLOCKS];
-    struct bw_writer_chunk chunk = {.key = f->store_hash,
-                                    .objid = f->stored_objid,
-                                    .index = f->handed,
-                                    .fetch_ms = fetch_time(f),
-                                    .blocks = blocks};
-    enum bw_err err;
-
-    pthread_mutex_lock(&f->lock);
-    chunk.n = chunk_blocks(f, f->handed, blocks);
-    chunk.urgent = f->stopped;
-    chunk.expected = f->state == FILL_DONE ? f->have : f->head.length;
-    pthread_mutex_unlock(&f->lock);
-    if (chunk.expected == UINT64_MAX)
-        chunk.expected = 0;
-    fill_take(f); /* until the chunk is committed or lost */
-    err = bw_writer_chunk(f->fs->o.store, &f->client, &chunk);
-    if (err == BW_OK) {
-        f->handed++;
-        return true;
-    }
-    pthread_mutex_lock(&f->lock);
-    if (f->committed == f->handed)
-        fill_lose_store(f);
-    pthread_mutex_unlock(&f->lock);
-    fill_put(f);
-    return false;
-}
-
-static bool store_on(struct bw_fill *f)
+bool bw_fill_store_on(struct bw_fill *f)
 {
     bool on;
 
@@ -121,11 +31,103 @@ static bool store_on(struct bw_fill *f)
     return on;
 }
 
-void fill_hand_over(struct bw_fill *f)
+/* ---- handing over ---- */
+
+static uint32_t committed_chunks(struct bw_fill *f)
+{
+    uint32_t n;
+
+    pthread_mutex_lock(&f->lock);
+    n = f->committed;
+    pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
+/*
+ * Rule 22: a full queue is waited for only while something of ours is in it, whose commit will poke
+ * us.  A commit that came while we tried has poked nobody, so then it is tried again.
+ */
+static bool try_to_hand(struct bw_fill *f, enum bw_err (*give)(struct bw_fill *f))
+{
+    for (;;) {
+        uint32_t before = committed_chunks(f);
+        bool moved;
+
+        bw_fill_take(f); /* until the writer has answered */
+        if (give(f) == BW_OK)
+            return true;
+        pthread_mutex_lock(&f->lock);
+        moved = f->committed != before;
+        if (!moved && f->committed == f->handed)
+            bw_fill_lose_store(f);
+        pthread_mutex_unlock(&f->lock);
+        bw_fill_put(f);
+        if (!moved)
+            return false;
+    }
+}
+
+/* The blocks of chunk `index`, all there; fill lock held. */
+static size_t chunk_blocks(struct bw_fill *f, uint32_t index, struct bw_block **blocks)
+{
+    uint64_t first = (uint64_t)index * BW_CHUNK_BLOCKS;
+    uint64_t end = f->first_block + f->window_n;
+    size_t n = 0;
+
+    while (n < BW_CHUNK_BLOCKS && first + n < end) {
+        blocks[n] = bw_window_at(f, first + n)->block;
+        n++;
+    }
+    return n;
+}
+
+static uint32_t fetch_time(const struct bw_fill *f)
+{
+    int64_t ms = bw_clock_ms() - f->head.terms.asked_ms;
+
+    if (f->head.revalidated)
+        return f->base.fetch_ms; /* what it costs to fetch it anew */
+    return ms < 0 ? 0 : ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
+}
+
+/* A chunk that is not committed leaves the window only through us, so its blocks stay. */
+static enum bw_err give_chunk(struct bw_fill *f)
+{
+    struct bw_block *blocks[BW_CHUNK_BLOCKS];
+    struct bw_writer_chunk chunk = {.key = f->store_hash,
+                                    .objid = f->stored_objid,
+                                    .index = f->handed,
+                                    .fetch_ms = fetch_time(f),
+                                    .blocks = blocks};
+
+    pthread_mutex_lock(&f->lock);
+    chunk.n = chunk_blocks(f, f->handed, blocks);
+    chunk.urgent = f->stopped;
+    chunk.expected = f->state == FILL_DONE ? f->have : f->head.length;
+    pthread_mutex_unlock(&f->lock);
+    if (chunk.expected == UINT64_MAX)
+        chunk.expected = 0;
+    return bw_writer_chunk(f->fs->o.store, &f->client, &chunk);
+}
+
+static bool hand_chunk(struct bw_fill *f)
+{
+    bool handed = try_to_hand(f, give_chunk);
+
+    f->handed += handed;
+    return handed;
+}
+
+static uint64_t bytes_handed(const struct bw_fill *f)
+{
+    return (uint64_t)f->handed * BW_CHUNK_SIZE;
+}
+
+void bw_fill_hand_chunks(struct bw_fill *f)
 {
     if (f->head.revalidated)
         return;
-    while (store_on(f) && ((uint64_t)f->handed + 1) * BW_CHUNK_SIZE <= f->have)
+    while (bytes_handed(f) + BW_CHUNK_SIZE <= f->have && bw_fill_store_on(f))
         if (!hand_chunk(f))
             return;
 }
@@ -145,7 +147,7 @@ static void encode_vary(struct bw_fill *f, struct bw_buf *out)
     bw_entry_encode(&e, out);
 }
 
-static void encode_record(struct bw_fill *f, uint32_t fetch_ms, struct bw_buf *out)
+static void encode_record(struct bw_fill *f, struct bw_buf *out)
 {
     struct bw_entry e = {.kind = BW_ENTRY_RESPONSE,
                          .objid = f->stored_objid,
@@ -155,12 +157,14 @@ static void encode_record(struct bw_fill *f, uint32_t fetch_ms, struct bw_buf *o
                          .terms = f->head.terms,
                          .reason = f->head.reason,
                          .fields = f->head.stored,
-                         .fetch_ms = fetch_ms};
+                         .fetch_ms = fetch_time(f)};
 
     if (f->have <= BW_ENTRY_INLINE_MAX) {
         e.inline_body = bw_slice("", 0);
-        if (f->have != 0)
-            e.inline_body = bw_slice(window_slot(f, 0)->block->bytes, (size_t)f->have);
+        pthread_mutex_lock(&f->lock);
+        if (f->have != 0) /* it stays in the window: no commit makes it readable elsewhere */
+            e.inline_body = bw_slice(bw_window_at(f, 0)->block->bytes, (size_t)f->have);
+        pthread_mutex_unlock(&f->lock);
     }
     bw_entry_encode(&e, out);
 }
@@ -174,7 +178,6 @@ static uint32_t expiry(const struct bw_terms *t)
 
 static enum bw_err give_record(struct bw_fill *f)
 {
-    uint32_t fetch_ms = fetch_time(f);
     struct bw_buf record = {0}, vary = {0};
     struct bw_writer_record r = {.key = f->store_hash,
                                  .primary = f->primary,
@@ -182,79 +185,60 @@ static enum bw_err give_record(struct bw_fill *f)
                                  .born = f->born,
                                  .bytes = f->have,
                                  .expiry_s = expiry(&f->head.terms),
-                                 .fetch_ms = fetch_ms,
+                                 .fetch_ms = fetch_time(f),
                                  .keep_body = f->head.revalidated,
                                  .replaces = f->head.revalidated ? f->base.objid : 0};
     enum bw_err err;
 
-    pthread_mutex_lock(&f->lock);
-    encode_record(f, fetch_ms, &record);
-    pthread_mutex_unlock(&f->lock);
+    encode_record(f, &record);
+    r.encoded = bw_buf_view(&record);
     if (f->varies) {
         encode_vary(f, &vary);
         r.vary_key = f->key.hash;
         r.vary_encoded = bw_buf_view(&vary);
     }
-    r.encoded = bw_buf_view(&record);
     err = bw_writer_record(f->fs->o.store, &f->client, &r);
     bw_buf_free(&record);
     bw_buf_free(&vary);
     return err;
 }
 
-/* Large bodies: the last, shorter chunk.  False: not now, or never. */
+/* Large bodies: the last, perhaps shorter chunk.  False: not now, or never. */
 static bool hand_last_chunk(struct bw_fill *f)
 {
     if (f->head.revalidated || f->have <= BW_ENTRY_INLINE_MAX)
         return true;
-    fill_hand_over(f);
-    if (!store_on(f))
-        return false;
-    if ((uint64_t)f->handed * BW_CHUNK_SIZE >= f->have)
+    bw_fill_hand_chunks(f);
+    if (bytes_handed(f) >= f->have)
         return true;
-    return (f->have - (uint64_t)f->handed * BW_CHUNK_SIZE) <= BW_CHUNK_SIZE && hand_chunk(f);
+    return f->have - bytes_handed(f) < BW_CHUNK_SIZE && bw_fill_store_on(f) && hand_chunk(f);
 }
 
-/* Storing ended without a record: nobody joins any more (rule 27). */
-static void give_up_slot(struct bw_fill *f)
+/* It ends without a record: nobody joins any more (rule 27). */
+static void give_up_slots(struct bw_fill *f)
 {
     pthread_mutex_lock(&f->lock);
     f->joinable = false;
     pthread_mutex_unlock(&f->lock);
-    slot_leave(f, &f->store_hash);
+    bw_fill_leave_slots(f);
 }
 
-static void set_record_handed(struct bw_fill *f, bool handed)
+void bw_fill_hand_record(struct bw_fill *f)
 {
-    pthread_mutex_lock(&f->lock);
-    f->record_handed = handed;
-    pthread_mutex_unlock(&f->lock);
-}
-
-void fill_hand_record(struct bw_fill *f)
-{
-    enum bw_err err;
+    bool handed;
 
     if (f->record_handed)
         return;
-    if (!store_on(f) || !hand_last_chunk(f)) {
-        if (f->head_out && !store_on(f))
-            give_up_slot(f);
+    handed = bw_fill_store_on(f) && hand_last_chunk(f) && bw_fill_store_on(f) &&
+             try_to_hand(f, give_record);
+    if (!handed) {
+        if (!bw_fill_store_on(f))
+            give_up_slots(f);
         return;
     }
-    fill_take(f); /* until stored() */
-    set_record_handed(f, true);
-    err = give_record(f);
-    if (err == BW_OK)
-        return;
-    set_record_handed(f, false);
     pthread_mutex_lock(&f->lock);
-    if (f->committed == f->handed)
-        fill_lose_store(f); /* full, and nothing of ours in it: nothing will wake us */
+    f->record_handed = true;
     pthread_mutex_unlock(&f->lock);
-    if (!store_on(f))
-        give_up_slot(f);
-    fill_put(f);
 }
 
 /* ---- the writer calls ---- */
@@ -262,46 +246,43 @@ void fill_hand_record(struct bw_fill *f)
 static void committed(struct bw_writer_client *c, uint32_t chunks)
 {
     struct bw_fill *f = BW_CONTAINER_OF(c, struct bw_fill, client);
+    uint64_t bytes = (uint64_t)chunks * BW_CHUNK_SIZE;
     uint32_t n;
 
     pthread_mutex_lock(&f->lock);
     n = chunks - f->committed;
     f->committed = chunks;
-    f->readable = (uint64_t)chunks * BW_CHUNK_SIZE;
-    if (f->readable > f->have)
-        f->readable = f->have;
-    window_drop_below(f, f->readable);
+    f->readable = bytes < f->have ? bytes : f->have;
+    bw_window_drop_below(f, f->readable);
     if (f->readable == f->have && f->state == FILL_DONE)
-        window_drop_below(f, UINT64_MAX);
+        bw_window_drop_below(f, UINT64_MAX);
     if (f->stopped || (f->state == FILL_DONE && !f->record_handed))
-        poke_owner(f);
+        bw_fill_poke(f);
     pthread_mutex_unlock(&f->lock);
     while (n-- != 0)
-        fill_put(f);
+        bw_fill_put(f);
 }
 
-/* Rule 26: the commit and the index lie behind us; COMMITTED, and only then the slot is left. */
+/*
+ * Rule 26: the commit and the index lie behind us; COMMITTED, and only then the slot is left.
+ * Nobody is to be woken: who reads a body that is whole does not wait.
+ */
 static void stored(struct bw_writer_client *c, enum bw_err err, enum bw_reason why)
 {
     struct bw_fill *f = BW_CONTAINER_OF(c, struct bw_fill, client);
-    bool own;
 
     (void)why;
     pthread_mutex_lock(&f->lock);
     if (err == BW_OK) {
         f->state = FILL_COMMITTED;
-        if (f->readable == f->have)
-            window_drop_below(f, UINT64_MAX);
     } else {
         f->joinable = false;
         f->store = FILL_STORE_LOST;
     }
-    own = wake_seats(f); /* nobody is parked on a body that is whole, but a test may have held us */
-    (void)own;
     pthread_mutex_unlock(&f->lock);
-    count_event(f->fs, err == BW_OK ? BW_FILL_STORED : BW_FILL_STORE_FAILED);
-    slot_leave(f, &f->store_hash);
-    fill_put(f);
+    bw_fills_event(f->fs, err == BW_OK ? BW_FILL_STORED : BW_FILL_STORE_FAILED);
+    bw_slot_leave(f, &f->store_hash);
+    bw_fill_put(f);
 }
 
 /* One chunk was not written: there will be no record. */
@@ -311,13 +292,12 @@ static void lost(struct bw_writer_client *c, enum bw_err err)
 
     (void)err;
     pthread_mutex_lock(&f->lock);
-    fill_lose_store(f);
-    f->joinable = f->joinable && f->first_block == 0;
+    bw_fill_lose_store(f);
     pthread_mutex_unlock(&f->lock);
-    fill_put(f);
+    bw_fill_put(f);
 }
 
-void fill_store_begin(struct bw_fill *f)
+void bw_fill_store_begin(struct bw_fill *f)
 {
     f->client = (struct bw_writer_client){committed, stored, lost};
 }

@@ -82,31 +82,78 @@ struct bw_slice bw_key_filter_query(struct bw_slice query, const struct bw_key_s
     return dropped ? bw_slice(out, len) : query;
 }
 
-static struct bw_slice header_value(const struct bw_fields *fields, struct bw_slice name)
-{
-    const struct bw_field *f = bw_fields_find_name(fields, name);
+/*
+ * The values of all fields of that name, or of all cookies of that name: the origin may look at any
+ * of them, so a second one that the key did not know would let a client choose what others get.
+ * Start with a zeroed iterator; false: there is none any more.
+ */
+struct value_iter {
+    const struct bw_field *field;
+    struct bw_slice rest; /* of the Cookie field */
+    bool begun;
+};
 
-    return f != NULL ? f->value : bw_slice(NULL, 0);
+static bool next_header(const struct bw_fields *fields, struct bw_slice name, struct value_iter *it,
+                        struct bw_slice *value)
+{
+    it->field = it->begun ? bw_fields_next(fields, it->field) : bw_fields_find_name(fields, name);
+    it->begun = true;
+    if (it->field == NULL)
+        return false;
+    *value = it->field->value;
+    return true;
 }
 
-/* The value of the first cookie of that name; base NULL: there is none. */
-static struct bw_slice cookie_value(const struct bw_fields *fields, struct bw_slice name)
+static bool next_cookie_field(const struct bw_fields *fields, struct value_iter *it)
 {
-    const struct bw_field *f = bw_fields_find(fields, BW_F_COOKIE);
+    it->field = it->begun ? bw_fields_next(fields, it->field) : bw_fields_find(fields, BW_F_COOKIE);
+    it->begun = true;
+    if (it->field == NULL)
+        return false;
+    it->rest = it->field->value;
+    return true;
+}
 
-    for (; f != NULL; f = bw_fields_next(fields, f)) {
-        struct bw_slice rest = f->value;
+static bool next_cookie(const struct bw_fields *fields, struct bw_slice name, struct value_iter *it,
+                        struct bw_slice *value)
+{
+    while (it->rest.len != 0 || next_cookie_field(fields, it)) {
+        struct bw_slice pair = bw_slice_trim(bw_slice_cut(it->rest, ';', &it->rest));
 
-        while (rest.len != 0) {
-            struct bw_slice value = {NULL, 0};
-            struct bw_slice pair = bw_slice_trim(bw_slice_cut(rest, ';', &rest));
-            struct bw_slice key = bw_slice_cut(pair, '=', &value);
-
-            if (bw_slice_eq(key, name))
-                return value.base != NULL ? value : bw_slice("", 0);
+        if (bw_slice_eq(bw_slice_cut(pair, '=', value), name)) {
+            if (value->base == NULL)
+                *value = bw_slice("", 0);
+            return true;
         }
     }
-    return bw_slice(NULL, 0);
+    return false;
+}
+
+typedef bool (*next_value_fn)(const struct bw_fields *fields, struct bw_slice name,
+                              struct value_iter *it, struct bw_slice *value);
+
+/* Name, values, each with its length, and an end that no length can be. */
+static size_t pair_size(const struct bw_fields *fields, struct bw_slice name, next_value_fn next)
+{
+    struct value_iter it = {0};
+    struct bw_slice value;
+    size_t n = 2 * PREFIX + name.len;
+
+    while (next(fields, name, &it, &value))
+        n += PREFIX + value.len;
+    return n;
+}
+
+static char *put_pair(char *at, const struct bw_fields *fields, struct bw_slice name,
+                      next_value_fn next)
+{
+    struct value_iter it = {0};
+    struct bw_slice value;
+
+    at = put_bytes(at, name);
+    while (next(fields, name, &it, &value))
+        at = put_bytes(at, value);
+    return put_absent(at);
 }
 
 size_t bw_key_size(const struct bw_key_request *rq, const struct bw_key_settings *settings)
@@ -114,19 +161,10 @@ size_t bw_key_size(const struct bw_key_request *rq, const struct bw_key_settings
     size_t n = 1 + 3 * PREFIX + rq->authority.len + rq->path.len + rq->query.len;
 
     for (size_t i = 0; i < settings->headers_n; i++)
-        n += 2 * PREFIX + settings->headers[i].len +
-             header_value(rq->fields, settings->headers[i]).len;
+        n += pair_size(rq->fields, settings->headers[i], next_header);
     for (size_t i = 0; i < settings->cookies_n; i++)
-        n += 2 * PREFIX + settings->cookies[i].len +
-             cookie_value(rq->fields, settings->cookies[i]).len;
+        n += pair_size(rq->fields, settings->cookies[i], next_cookie);
     return n;
-}
-
-/* A name and its value; absence is something else than an empty value. */
-static char *put_pair(char *at, struct bw_slice name, struct bw_slice value)
-{
-    at = put_bytes(at, name);
-    return value.base != NULL ? put_bytes(at, value) : put_absent(at);
 }
 
 void bw_key_make(const struct bw_key_request *rq, const struct bw_key_settings *settings,
@@ -140,9 +178,9 @@ void bw_key_make(const struct bw_key_request *rq, const struct bw_key_settings *
     at = rq->has_query ? put_bytes(at, rq->query) : put_absent(at);
     out->url_len = (size_t)(at - memory);
     for (size_t i = 0; i < settings->headers_n; i++)
-        at = put_pair(at, settings->headers[i], header_value(rq->fields, settings->headers[i]));
+        at = put_pair(at, rq->fields, settings->headers[i], next_header);
     for (size_t i = 0; i < settings->cookies_n; i++)
-        at = put_pair(at, settings->cookies[i], cookie_value(rq->fields, settings->cookies[i]));
+        at = put_pair(at, rq->fields, settings->cookies[i], next_cookie);
     out->bytes = bw_slice(memory, (size_t)(at - memory));
     out->hash = bw_hash_128(out->bytes, secret);
 }

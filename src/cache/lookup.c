@@ -11,6 +11,14 @@
 
 enum found { FOUND, NOWHERE, COLD };
 
+/* A record without chunks has been read whole now, and its checksum was right. */
+static void note_verified(struct bw_index *index, struct bw_lookup *l)
+{
+    if (!l->hit.verified && l->hit.objid == l->entry.objid &&
+        bw_entry_chunks(l->entry.body_len) == 0)
+        bw_index_verified(index, &l->hit);
+}
+
 /* One record by its key; `l->entry`, `l->hit` on FOUND. */
 static enum found find(struct bw_lookup_tools *t, struct bw_lookup *l, const struct bw_key *key)
 {
@@ -27,8 +35,10 @@ static enum found find(struct bw_lookup_tools *t, struct bw_lookup *l, const str
         l->cold = key->hash;
         return COLD;
     }
-    if (err == BW_OK && bw_slice_eq(l->entry.key, key->bytes))
+    if (err == BW_OK && bw_slice_eq(l->entry.key, key->bytes)) {
+        note_verified(index, l);
         return FOUND;
+    }
     if (err == BW_ERR_CORRUPT && indexed)
         bw_writer_drop(t->store, &key->hash, l->hit.objid);
     if (indexed)
@@ -49,21 +59,27 @@ static bool pin(struct bw_lookup_tools *t, struct bw_lookup *l, const struct bw_
                                                                     : !bw_store_loaded(t->store))
         return true;
     bw_lookup_put(t, l);
+    l->dangling = l->hit.objid; /* a newer record is there, and not in the index yet */
     return false;
 }
 
-static void variant_key(struct bw_lookup_tools *t, struct bw_lookup *l)
+/* False: no memory. */
+static bool variant_key(struct bw_lookup_tools *t, struct bw_lookup *l)
 {
     struct bw_slice values;
+    char *memory;
 
     bw_buf_clear(&t->scratch);
     bw_vary_values(l->entry.vary, l->policy->fields, &t->codings, &t->scratch);
     values = bw_buf_view(&t->scratch);
+    memory = l->alloc(l->alloc_ctx, l->key->bytes.len + values.len + 16);
+    if (memory == NULL)
+        return false;
     l->varies = true;
     l->vary_id = l->entry.vary_id;
     l->vary_names = l->entry.vary;
-    bw_key_variant(l->key, l->vary_id, values, bw_store_secret(t->store),
-                   l->alloc(l->alloc_ctx, l->key->bytes.len + values.len + 16), &l->variant);
+    bw_key_variant(l->key, l->vary_id, values, bw_store_secret(t->store), memory, &l->variant);
+    return true;
 }
 
 static enum bw_lookup_answer miss(struct bw_lookup *l, enum found how, enum bw_reason why)
@@ -83,7 +99,8 @@ enum bw_lookup_answer bw_lookup(struct bw_lookup_tools *t, struct bw_lookup *l)
     if (how != FOUND)
         return miss(l, how, BW_REASON_URI_MISS);
     if (l->entry.kind == BW_ENTRY_VARY) {
-        variant_key(t, l);
+        if (!variant_key(t, l))
+            return miss(l, NOWHERE, BW_REASON_MEMORY);
         key = &l->variant;
         how = find(t, l, key);
         if (how != FOUND)

@@ -2,8 +2,8 @@
  * block.h - the unit in which body bytes travel from a fill to readers and the writer.
  *
  * A block is filled by one thread, then never changes; references are counted atomically and the
- * last put frees it and gives its bytes back to the budget.  Four blocks are one chunk of the store,
- * a block fits one TLS record (fill.md, 2 and 5).
+ * last put frees it and gives its bytes back to the budget.  Four blocks are one chunk of the
+ * store, a block fits one TLS record (fill.md, 2 and 5).
  */
 #pragma once
 
@@ -11,29 +11,31 @@
 #include "breakwater/base/slice.h"
 
 enum {
-    BW_BLOCK_SIZE = 16378,                  /* bytes of body in a block */
-    BW_CHUNK_BLOCKS = 4,                    /* blocks in a chunk */
+    BW_BLOCK_SIZE = 16378,                           /* bytes of body in a block */
+    BW_CHUNK_BLOCKS = 4,                             /* blocks in a chunk */
     BW_CHUNK_SIZE = BW_BLOCK_SIZE * BW_CHUNK_BLOCKS, /* 65,512 + 8 of checksum = 16 pages - 16 */
 };
 
 /*
- * The memory of one fill: it is charged max(reserve, live) blocks, so what a fill has reserved comes
- * back to it and not to the pool (fill.md, 5).  Outlives its blocks.
+ * The memory of one fill: it is charged max(reserve, live) blocks, so what a fill has reserved
+ * comes back to it and not to the pool (fill.md, 5).  Both numbers are in one word, so that any
+ * thread may change either and the difference is settled exactly once.  Outlives its blocks.
  */
 struct bw_account {
     struct bw_budget *budget;
-    atomic_uint live;    /* blocks that exist */
-    atomic_uint reserve; /* blocks that are paid for in any case */
+    _Atomic uint64_t blocks; /* that exist, in the lower half; reserved ones in the upper */
 };
 
-bool bw_account_open(struct bw_account *a, struct bw_budget *budget, unsigned reserve);
-/* A larger reserve; false: it stays as it was. */
-bool bw_account_reserve(struct bw_account *a, unsigned reserve);
+bool bw_account_open(struct bw_account *a, struct bw_budget *budget, uint32_t reserve);
+/* Another reserve; false: there is no room for a larger one, and it stays as it was. */
+bool bw_account_reserve(struct bw_account *a, uint32_t reserve);
 /* One more block: from the reserve, else, below `most`, from the pool above its own reserve. */
-bool bw_account_take(struct bw_account *a, unsigned most);
-void bw_account_force(struct bw_account *a);   /* the same without asking: bytes that are here already */
+bool bw_account_take(struct bw_account *a, uint32_t most);
+void bw_account_force(
+    struct bw_account *a); /* the same without asking: bytes that are here already */
 void bw_account_release(struct bw_account *a); /* a block is gone; any thread */
 void bw_account_close(struct bw_account *a);   /* no block is left */
+uint32_t bw_account_live(const struct bw_account *a);
 
 struct bw_block {
     struct bw_budget *budget;   /* gets the bytes back, unless there is an account */

@@ -37,14 +37,20 @@ struct bw_fills_options {
     uint32_t refreshes_max;         /* background fills at once (rule 33) */
     const struct bw_slice *codings; /* content codings kept, for Vary */
     size_t codings_n;
+    int64_t writer_ms; /* how long a stopped fill waits for the writer (rule 22); 0: 1 s */
+    int64_t lag_ms;    /* how long a reader may hold up others (rule 23); 0: 5 s */
 };
 
 struct bw_fills *bw_fills_new(const struct bw_fills_options *o);
-void bw_fills_free(struct bw_fills *fs); /* no fill is left */
+/* After the last worker and the store have ended: until then the writer may hold fills. */
+void bw_fills_free(struct bw_fills *fs);
 /* Limits that a reload may change. */
 void bw_fills_set_limits(struct bw_fills *fs, uint32_t waiters_max, uint64_t max_object);
-/* Purge a URL, in the order of rule 31: index, table of fills, deletes.  Any thread. */
-void bw_fills_purge(struct bw_fills *fs, const struct bw_hash *primary, bool soft);
+/*
+ * Purge a URL, in the order of rule 31: index, table of fills; the deletes are on their way.  Any
+ * thread.  Returns the number of the purge, for bw_store_purge_committed().
+ */
+uint64_t bw_fills_purge(struct bw_fills *fs, const struct bw_hash *primary, bool soft);
 
 enum bw_fill_event {
     BW_FILL_BEGUN,
@@ -106,8 +112,8 @@ struct bw_waiter;
 typedef void (*bw_wake_fn)(struct bw_waiter *w);
 
 struct bw_waiter {
-    struct bw_waiter *next, *prev; /* in its seat's list */
-    struct bw_fill *fill;          /* a reference, or NULL */
+    h2o_linklist_t link;  /* in its seat's list */
+    struct bw_fill *fill; /* a reference, or NULL */
     bw_wake_fn wake;
     unsigned worker;
     enum bw_waiter_state state;

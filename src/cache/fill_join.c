@@ -1,0 +1,228 @@
+/*
+ * fill_join.c - a request finds its fetch: joins the one that runs, leads one, or is told why not.
+ *
+ * Everything between the look into the slot and the seat is one critical section of the shard (and,
+ * inside it, of the fill), so nothing can end in between (rule 4).
+ */
+#include "fill_priv.h"
+
+/* What the join looks for: the slot of the request's key, or of its variant. */
+struct place {
+    struct bw_key key;
+    struct bw_hash primary;
+    char *memory;
+};
+
+static void variant_place(struct bw_fills *fs, const struct bw_join *j, uint64_t vary_id,
+                          struct bw_slice names, struct place *p)
+{
+    struct bw_buf values = {0};
+
+    bw_vary_values(names, j->policy->fields, &fs->codings, &values);
+    p->memory = bw_alloc(j->key->bytes.len + values.len + 16);
+    bw_key_variant(j->key, vary_id, bw_buf_view(&values), bw_store_secret(fs->o.store), p->memory,
+                   &p->key);
+    bw_buf_free(&values);
+}
+
+/* The id and names of a note that the response varies; 0: there is none. */
+static uint64_t noted_vary(struct bw_fills *fs, const struct bw_hash *key, struct bw_vary *vary)
+{
+    struct shard *sh = bw_shard_of(fs, key);
+    uint64_t vary_id = 0;
+    struct slot *s;
+
+    pthread_mutex_lock(&sh->lock);
+    s = bw_slot_find(sh, key);
+    if (s != NULL) {
+        if (bw_slot_note(sh, s, bw_clock_ms()) == NOTE_VARY) {
+            vary_id = s->vary_id;
+            vary->len = s->vary_names_len;
+            memcpy(vary->text, s->vary_names, s->vary_names_len);
+        }
+        bw_slot_tidy(sh, s);
+    }
+    pthread_mutex_unlock(&sh->lock);
+    return vary_id;
+}
+
+/* A note that the response varies leads to the variant's slot, before the store knows of it. */
+static void find_place(struct bw_fills *fs, const struct bw_join *j, struct place *p)
+{
+    struct bw_vary vary;
+    uint64_t vary_id = noted_vary(fs, &j->key->hash, &vary);
+
+    p->memory = NULL;
+    p->key = j->variant != NULL ? *j->variant : *j->key;
+    p->primary = bw_key_primary(j->key, bw_store_secret(fs->o.store));
+    if (vary_id != 0 && !(j->variant != NULL && j->variant_vary_id == vary_id))
+        variant_place(fs, j, vary_id, bw_vary_names(&vary), p);
+}
+
+/* Fill lock held. */
+static void sit(struct bw_fill *f, struct bw_waiter *w, bool leads)
+{
+    bw_fill_take(f);
+    w->fill = f;
+    w->leads = leads;
+    w->state = BW_WAITER_WAITING;
+    w->sending_n = 0;
+    w->parked = false;
+    w->link = (h2o_linklist_t){NULL, NULL};
+    f->readers++;
+    atomic_fetch_add(&f->fs->busy[w->worker].n, 1);
+    bw_window_count_in(f, w);
+    bw_seat_park(w);
+}
+
+enum seat_taken { SEAT_TAKEN, SEAT_NONE, SEAT_SHED };
+
+/* Rules 4 to 6 and 8; shard lock held. */
+static enum seat_taken take_seat(struct bw_fills *fs, struct slot *s, struct bw_waiter *w,
+                                 bool pass)
+{
+    unsigned most = atomic_load(&fs->waiters_max);
+    struct bw_fill *f = s->fill;
+    enum seat_taken taken = SEAT_NONE;
+
+    if (f == NULL || w->tries >= TRIES_MAX || most == 0)
+        return SEAT_NONE;
+    pthread_mutex_lock(&f->lock);
+    if (f->joinable && !(pass && !f->head_out)) {
+        taken = f->readers < most ? SEAT_TAKEN : SEAT_SHED;
+        if (taken == SEAT_TAKEN)
+            sit(f, w, false);
+    }
+    pthread_mutex_unlock(&f->lock);
+    return taken;
+}
+
+static bool stored_meanwhile(struct bw_fills *fs, const struct bw_join *j, const struct bw_key *key)
+{
+    struct bw_index_hit hit;
+
+    return bw_index_find(bw_store_index(fs->o.store), &key->hash, &hit) &&
+           hit.objid != j->dangling && !(j->base != NULL && hit.objid == j->base->objid);
+}
+
+/* Shard lock held: nobody to join, so begin one.  False: no memory. */
+static bool lead(struct bw_fills *fs, struct bw_waiter *w, const struct bw_join *j,
+                 const struct place *p, bool alone)
+{
+    struct bw_fill *f = bw_fill_new(fs, j, false);
+
+    if (f == NULL)
+        return false;
+    f->birth_slot = p->key.hash;
+    pthread_mutex_lock(&f->lock);
+    sit(f, w, true);
+    pthread_mutex_unlock(&f->lock);
+    if (!alone)
+        bw_slot_enter(bw_shard_of(fs, &p->key.hash), f, &p->key.hash);
+    return true;
+}
+
+static enum bw_joined join_or_lead(struct bw_fills *fs, struct bw_waiter *w,
+                                   const struct bw_join *j, const struct place *p)
+{
+    struct shard *sh = bw_shard_of(fs, &p->key.hash);
+    enum bw_joined joined = BW_JOINED_LEADS;
+    enum seat_taken seat;
+    struct slot *s;
+    bool pass, alone;
+
+    pthread_mutex_lock(&sh->lock);
+    s = bw_slot_need(sh, &p->key.hash, &p->primary);
+    pass = bw_slot_note(sh, s, bw_clock_ms()) == NOTE_PASS;
+    alone = pass || j->alone || w->tries >= TRIES_MAX;
+    seat = j->alone ? SEAT_NONE : take_seat(fs, s, w, pass);
+    if (seat == SEAT_TAKEN)
+        joined = BW_JOINED_WAITS;
+    else if (seat == SEAT_SHED)
+        joined = BW_JOINED_SHED;
+    else if (!alone && stored_meanwhile(fs, j, &p->key)) /* rule 2 */
+        joined = BW_JOINED_LOOK;
+    else if (!j->may_lead)
+        joined = BW_JOINED_PASS;
+    else if (!lead(fs, w, j, p, alone)) /* rule 7 */
+        joined = BW_JOINED_SHED;
+    bw_slot_tidy(sh, s);
+    pthread_mutex_unlock(&sh->lock);
+    return joined;
+}
+
+enum bw_joined bw_fill_join(struct bw_fills *fs, struct bw_waiter *w, const struct bw_join *j,
+                            bw_wake_fn wake)
+{
+    enum bw_joined joined;
+    struct place p;
+
+    BW_ASSERT(w->fill == NULL);
+    w->worker = j->worker;
+    w->wake = wake;
+    find_place(fs, j, &p);
+    joined = join_or_lead(fs, w, j, &p);
+    free(p.memory);
+    if (joined == BW_JOINED_WAITS)
+        bw_fills_event(fs, BW_FILL_JOINED);
+    else if (joined == BW_JOINED_SHED)
+        bw_fills_event(fs, BW_FILL_SHED);
+    return joined;
+}
+
+/* Rule 33; NULL: there is a fill or a note, or somebody has been faster, or there is no memory. */
+static struct bw_fill *refresh(struct bw_fills *fs, const struct bw_join *j, const struct place *p)
+{
+    struct shard *sh = bw_shard_of(fs, &p->key.hash);
+    struct bw_fill *f = NULL;
+    struct slot *s;
+
+    pthread_mutex_lock(&sh->lock);
+    s = bw_slot_need(sh, &p->key.hash, &p->primary);
+    if (s->fill == NULL && bw_slot_note(sh, s, bw_clock_ms()) == NOTE_NONE &&
+        !stored_meanwhile(fs, j, &p->key))
+        f = bw_fill_new(fs, j, true);
+    if (f != NULL) {
+        f->birth_slot = p->key.hash;
+        bw_slot_enter(sh, f, &p->key.hash);
+    }
+    bw_slot_tidy(sh, s);
+    pthread_mutex_unlock(&sh->lock);
+    return f;
+}
+
+struct bw_fill *bw_fill_refresh(struct bw_fills *fs, const struct bw_join *j)
+{
+    struct bw_fill *f = NULL;
+    struct place p;
+
+    if (atomic_fetch_add(&fs->refreshes, 1) < fs->o.refreshes_max) {
+        find_place(fs, j, &p);
+        f = refresh(fs, j, &p);
+        free(p.memory);
+    }
+    if (f == NULL)
+        atomic_fetch_sub(&fs->refreshes, 1);
+    else
+        bw_fills_event(fs, BW_FILL_REFRESH);
+    return f;
+}
+
+/* Rule 30: whoever is first takes the fill out of its slot, so that the next one leads a new one.
+ */
+bool bw_fill_overdue(struct bw_waiter *w)
+{
+    struct bw_fill *f = w->fill;
+    bool overdue;
+
+    pthread_mutex_lock(&f->lock);
+    overdue = f->state == FILL_STARTING;
+    if (overdue)
+        f->joinable = false;
+    pthread_mutex_unlock(&f->lock);
+    if (overdue) {
+        bw_slot_leave(f, &f->birth_slot);
+        bw_fills_event(f->fs, BW_FILL_WAIT_EXPIRED);
+    }
+    return overdue;
+}
