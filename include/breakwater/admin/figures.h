@@ -62,7 +62,8 @@ struct bw_rule_figures {
     struct bw_rule_figures *older; /* of configurations before it; the reader frees them */
     struct bw_conf *conf;          /* a reference, or NULL */
     uint64_t generation;
-    uint32_t n; /* of v */
+    struct bw_sums *seen; /* the reader's own: what it has taken over; NULL: nothing yet */
+    uint32_t n;           /* of v */
     struct bw_tally v[];
 };
 
