@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SQUEEZE_HOLDS_US = 60 * 1000 * 1000, SQUEEZE_SHARE = 32 };
+enum { SQUEEZE_HOLDS_US = 60 * 1000 * 1000, SQUEEZE_SHARE = 16 };
 
 /* ---- the transaction ---- */
 
@@ -89,37 +89,66 @@ static int attempt(struct bw_store *s, struct bw_item *items)
 
 /* ---- no room on disk ---- */
 
-static bool is_full(int rc)
+/* LMDB calls a write that the disk took only in part EIO. */
+static bool is_full(const struct bw_store *s, int rc)
 {
-    return rc == MDB_MAP_FULL || rc == MDB_TXN_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG;
+    return rc == MDB_MAP_FULL || rc == MDB_TXN_FULL || rc == ENOSPC || rc == EDQUOT ||
+           rc == EFBIG || (rc == EIO && bw_folder_is_full(s));
 }
 
-/*
- * The budget is more than there is: a part of it is taken away for a while.  The deletes are a
- * transaction of their own, so that the pages are free for the next one.
- */
+/* What is there now is all that the disk has, less the room that a commit needs. */
+static uint64_t fitting(const struct bw_store *s)
+{
+    uint64_t used = bw_index_used(s->index), less = used / SQUEEZE_SHARE;
+
+    if (less < 2 * BW_STORE_GROUP)
+        less = 2 * BW_STORE_GROUP;
+    return used - (less < used / 2 ? less : used / 2);
+}
+
+static int delete_doomed(struct bw_store *s)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
+
+    if (rc != 0)
+        return rc;
+    rc = bw_dooms_run(s, txn);
+    if (rc == 0)
+        return commit(s, txn);
+    mdb_txn_abort(txn);
+    bw_dooms_aborted(s);
+    return rc;
+}
+
+/* LMDB hands out what a commit has freed only after one more, however small. */
+static void commit_something(struct bw_store *s)
+{
+    MDB_val k = bw_val("squeezed", 8), v = bw_val(&s->squeezed, sizeof(s->squeezed));
+    MDB_txn *txn;
+
+    if (mdb_txn_begin(s->env, NULL, 0, &txn) != 0)
+        return;
+    if (mdb_put(txn, s->state, &k, &v, 0) == 0)
+        (void)mdb_txn_commit(txn);
+    else
+        mdb_txn_abort(txn);
+}
+
+/* The budget is more than there is: the difference is taken away for a while. */
 static void relieve(struct bw_store *s, int rc)
 {
     struct bw_index_evictor evictor = bw_store_evictor(s);
-    uint64_t more = s->size / SQUEEZE_SHARE;
-    MDB_txn *txn;
 
     bw_log_limited(BW_LOG_ERROR, "cache full", "",
                    "cache: no room in %s (%s): evicting; give it more disk, or lower cache.size",
                    s->directory, mdb_strerror(rc));
-    if (s->squeezed + more <= s->size / 2)
-        s->squeezed += more;
+    s->squeezed = s->size - fitting(s);
     s->squeezed_us = bw_clock_mono_us();
     bw_store_hold(s);
     bw_index_shrink(s->index, (uint32_t)bw_clock_s(), &evictor);
-    if (mdb_txn_begin(s->env, NULL, 0, &txn) != 0)
-        return;
-    if (bw_dooms_run(s, txn) == 0) {
-        commit(s, txn);
-        return;
-    }
-    mdb_txn_abort(txn);
-    bw_dooms_aborted(s);
+    if (delete_doomed(s) == 0)
+        commit_something(s);
 }
 
 static void relax_squeeze(struct bw_store *s)
@@ -133,9 +162,9 @@ static void relax_squeeze(struct bw_store *s)
     bw_store_hold(s);
 }
 
-static enum bw_err error_of(int rc)
+static enum bw_err error_of(const struct bw_store *s, int rc)
 {
-    return is_full(rc) ? BW_ERR_FULL : BW_ERR_IO;
+    return is_full(s, rc) ? BW_ERR_FULL : BW_ERR_IO;
 }
 
 /* Nothing was written: whatever was to be stored is lost. */
@@ -146,7 +175,7 @@ static void fail_all(struct bw_store *s, struct bw_item *items, int rc)
         struct bw_body *b = bw_body_find(&s->bodies, it->objid);
         if (it->kind != BW_ITEM_CHUNK && it->kind != BW_ITEM_RECORD)
             continue;
-        it->err = error_of(rc);
+        it->err = error_of(s, rc);
         it->why = BW_REASON_STORE_LOST;
         if (b != NULL && b->lost == BW_OK)
             b->lost = it->err;
@@ -298,12 +327,15 @@ void bw_batch_run(struct bw_store *s, struct bw_item *items)
     bw_store_charge_index(s);
     relax_squeeze(s);
     int rc = attempt(s, items);
-    if (is_full(rc)) {
+    if (is_full(s, rc)) {
         relieve(s, rc);
         rc = attempt(s, items);
     }
     if (rc != 0)
         fail_all(s, items, rc);
+    /* before the answers: the last of them may end the client, to whose account the blocks go */
+    for (struct bw_item *it = items; it != NULL; it = it->next)
+        bw_item_put_blocks(it);
     for (struct bw_item *it = items; it != NULL; it = it->next)
         if (it->kind == BW_ITEM_CHUNK)
             answer_chunk(s, it);

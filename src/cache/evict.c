@@ -320,6 +320,7 @@ static bool visit(struct making *m)
     teach(ev, e, top.span, hits);
     if (is_dead(m->ix, &top)) {
         pop(ev);
+        ev->heap[ev->n] = ev->heap[ev->n + m->out]; /* those that may go back close the gap */
         ev->dead--;
         bw_index_free_entry(m->ix, top.entry);
     } else if (hits > 0) {

@@ -258,6 +258,18 @@ static uint64_t free_bytes(const struct bw_store *s)
     return statvfs(s->directory, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
 }
 
+/* Asked after a failed write: could the file grow by as much as a commit needs? */
+bool bw_folder_is_full(const struct bw_store *s)
+{
+    struct stat st;
+
+    if (fstat(s->data_fd, &st) != 0)
+        return false;
+    if (fallocate(s->data_fd, 0, st.st_size, BW_STORE_GROUP) != 0)
+        return errno == ENOSPC || errno == EFBIG || errno == EDQUOT;
+    return ftruncate(s->data_fd, st.st_size) != 0;
+}
+
 void bw_folder_set_aside(struct bw_store *s, const char *what)
 {
     char *from = path_of(s, data_name);

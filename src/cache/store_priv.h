@@ -135,10 +135,11 @@ struct bw_item {
 struct bw_writer {
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
+    pthread_cond_t wake, idle;
     struct bw_item *first, **last; /* under the lock */
     unsigned urgent;               /* under the lock */
-    bool stop;                     /* under the lock */
+    unsigned flushing;             /* who waits for `idle`; under the lock */
+    bool stop, working;            /* under the lock */
     size_t limit;
     atomic_size_t bytes;
 };
@@ -148,6 +149,7 @@ void bw_writer_start(struct bw_store *s, size_t limit);
 void bw_writer_stop(struct bw_store *s);
 void bw_writer_push(struct bw_store *s, struct bw_item *it); /* what may not be refused */
 void bw_writer_put_back(struct bw_store *s, struct bw_item *it);
+void bw_item_put_blocks(struct bw_item *it); /* the references that a chunk holds */
 void bw_item_free(struct bw_item *it);
 
 /*
@@ -222,7 +224,7 @@ enum { BW_WARM_THREADS = 2, BW_WARM_QUEUE = 1024 };
 struct bw_warmer {
     pthread_t threads[BW_WARM_THREADS];
     pthread_mutex_t lock;
-    pthread_cond_t wake;
+    pthread_cond_t wake, idle;
     struct bw_warm *first, **last; /* under the lock */
     unsigned n;                    /* under the lock */
     bool stop;                     /* under the lock */
@@ -331,4 +333,6 @@ void bw_folder_unmark_boot(struct bw_store *s);
 bool bw_folder_truncated(const struct bw_store *s);
 /* The data file steps aside, so that a new one can begin. */
 void bw_folder_set_aside(struct bw_store *s, const char *what);
+/* Is it the disk that has no room, where LMDB says EIO? */
+bool bw_folder_is_full(const struct bw_store *s);
 bool bw_folder_has_room(struct bw_store *s, char *why, size_t why_len);

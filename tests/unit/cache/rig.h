@@ -6,6 +6,7 @@
 #include "breakwater/base/gate.h"
 #include "breakwater/base/mem.h"
 #include "breakwater/cache/store.h"
+
 #include "unit.h"
 
 #include <dirent.h>
@@ -32,7 +33,7 @@ struct client {
     pthread_cond_t changed;
     uint32_t committed;
     int stored, lost;
-    enum bw_err err, lost_err;
+    enum bw_err err, lost_err; /* lost_err: the first one */
     enum bw_reason why;
 };
 
@@ -55,10 +56,8 @@ static inline struct rig *rig_new(uint64_t size)
 
     snprintf(rig->directory, sizeof(rig->directory), "/tmp/breakwater-unit-XXXXXX");
     assert_non_null(mkdtemp(rig->directory));
-    rig->conf = (struct bw_cache_conf){.directory = rig->directory,
-                                       .size = size,
-                                       .max_object = size,
-                                       .memory = 256 << 20};
+    rig->conf = (struct bw_cache_conf){
+        .directory = rig->directory, .size = size, .max_object = size, .memory = 256 << 20};
     rig->pins[0] = bw_zalloc(sizeof(*rig->pins[0]));
     bw_budget_init(&rig->budget, 256 << 20);
     return rig;
@@ -154,8 +153,8 @@ static inline void client_lost(struct bw_writer_client *c, enum bw_err err)
     struct client *k = BW_CONTAINER_OF(c, struct client, base);
 
     pthread_mutex_lock(&k->lock);
-    k->lost++;
-    k->lost_err = err;
+    if (k->lost++ == 0)
+        k->lost_err = err;
     pthread_cond_broadcast(&k->changed);
     pthread_mutex_unlock(&k->lock);
 }
@@ -277,6 +276,24 @@ static inline enum bw_err hand_record(struct rig *rig, struct client *k, const s
     return err;
 }
 
+static inline void nobody_answered(struct bw_writer_client *c, enum bw_err err)
+{
+    (void)c;
+    (void)err;
+}
+
+/* An urgent chunk that follows no other one: the writer commits at once, and loses it. */
+static inline void hurry(struct rig *rig)
+{
+    static struct bw_writer_client nobody = {.lost = nobody_answered};
+    struct bw_block *b = block_of(rig, 1, 0, 1);
+    struct bw_writer_chunk chunk = {
+        .objid = bw_store_new_objid(rig->s), .index = 9, .blocks = &b, .n = 1, .urgent = true};
+
+    (void)bw_writer_chunk(rig->s, &nobody, &chunk);
+    bw_block_put(b);
+}
+
 /* Stores it and waits; the client holds the answers. */
 static inline uint64_t store_thing(struct rig *rig, struct client *k, const struct thing *t)
 {
@@ -289,6 +306,7 @@ static inline uint64_t store_thing(struct rig *rig, struct client *k, const stru
             client_wait(k, i, 0, 0);
     while (hand_record(rig, k, t, objid) == BW_ERR_FULL)
         client_wait(k, chunks, 0, 0);
+    hurry(rig);
     client_wait(k, 0, 1, 0);
     return objid;
 }
@@ -373,7 +391,8 @@ static inline enum bw_err read_body(struct rig *rig, uint64_t objid, uint64_t at
 {
     enum bw_err err;
 
-    while ((err = bw_reader_body(rig->r, objid, at, BW_CHUNK_SIZE, verify, out, got)) == BW_ERR_BUSY)
+    while ((err = bw_reader_body(rig->r, objid, at, BW_CHUNK_SIZE, verify, out, got)) ==
+           BW_ERR_BUSY)
         warm(rig, NULL, objid, at);
     return err;
 }

@@ -19,8 +19,11 @@ struct stream {
     uint64_t footprint; /* bytes of everything that is asked for */
 };
 
+enum kind { PLAIN, SCAN, DRIFT, FLOOD };
+
 struct result {
     double requests, bytes; /* share of hits, per cent */
+    double second_quarter;  /* of the catalogue's requests in the second quarter */
     uint64_t evictions, visits;
 };
 
@@ -116,8 +119,11 @@ static void measure_footprint(struct stream *s)
     free(seen);
 }
 
-/* Zipf over a catalogue; with a crawler now and then, or with a tenth of it replaced at times. */
-static struct stream generate(char last_letter, bool drift)
+/*
+ * Zipf over a catalogue; with a crawler now and then, with a tenth of it replaced at times, or with
+ * nine of ten requests for URLs that do not come again for a quarter of the time.
+ */
+static struct stream generate(char last_letter, enum kind kind)
 {
     struct stream s = {malloc(ALL_OBJECTS * sizeof(uint64_t)), malloc(REQUESTS * sizeof(uint32_t)),
                        0};
@@ -133,9 +139,11 @@ static struct stream generate(char last_letter, bool drift)
         s.size[i] = draw_size();
     for (uint32_t i = 0; i < REQUESTS; i++) {
         uint32_t o = map[draw(zipf)], phase = i % 200000;
-        if (!drift && phase >= 100000 && phase < 160000 && uniform() < 0.5)
+        if (kind == SCAN && phase >= 100000 && phase < 160000 && uniform() < 0.5)
             o = extra + scanned++ % 60000;
-        for (uint32_t j = 0; drift && i % 50000 == 49999 && j < OBJECTS / 10; j++)
+        if (kind == FLOOD && i > REQUESTS / 4 && i < REQUESTS / 2 && uniform() < 0.9)
+            o = extra++;
+        for (uint32_t j = 0; kind == DRIFT && i % 50000 == 49999 && j < OBJECTS / 10; j++)
             map[below(OBJECTS)] = extra++;
         s.request[i] = o;
     }
@@ -184,28 +192,30 @@ static bool request(struct bw_index *ix, const struct bw_hash *key, uint64_t siz
     return false;
 }
 
-static struct result replay(const struct stream *s)
+static struct result replay(const struct stream *s, uint64_t size)
 {
-    struct bw_index *ix =
-        bw_index_new_with(&(struct bw_index_conf){.size = s->footprint / 20,
-                                                  .granule = 1,
-                                                  .entries = 1 << 20,
-                                                  .protect = BW_PROTECT_REQUESTS});
+    struct bw_index *ix = bw_index_new_with(&(struct bw_index_conf){
+        .size = size, .granule = 1, .entries = 1 << 20, .protect = BW_PROTECT_REQUESTS});
     struct result r = {0};
-    double hits = 0, hit_bytes = 0, bytes = 0;
+    double hits = 0, hit_bytes = 0, bytes = 0, quarter = 0, quarter_hits = 0;
 
     bw_rand_seed(&ix->evict.rand, 42);
     for (size_t i = 0; i < REQUESTS; i++) {
         struct bw_hash key = key_of(s->request[i]);
-        double size = (double)s->size[s->request[i]];
+        double z = (double)s->size[s->request[i]];
         bool hit = request(ix, &key, s->size[s->request[i]], i + 1);
         hits += hit;
-        hit_bytes += hit ? size : 0;
-        bytes += size;
+        hit_bytes += hit ? z : 0;
+        bytes += z;
+        if (i >= REQUESTS / 4 && i < REQUESTS / 2 && s->request[i] < OBJECTS) {
+            quarter++;
+            quarter_hits += hit;
+        }
         assert_true(ix->used <= ix->budget);
     }
     r.requests = 100 * hits / REQUESTS;
     r.bytes = 100 * hit_bytes / bytes;
+    r.second_quarter = 100 * quarter_hits / quarter;
     r.evictions = ix->evict.evictions;
     r.visits = ix->evict.visits;
     print_message("R %.1f B %.1f evictions %lu visits %lu\n", r.requests, r.bytes, r.evictions,
@@ -221,8 +231,8 @@ static void assert_near(double got, double want, double margin)
 
 TEST(it_withstands_a_crawler_as_the_simulation_says)
 {
-    struct stream s = generate('n', false);
-    struct result r = replay(&s);
+    struct stream s = generate('n', SCAN);
+    struct result r = replay(&s, s.footprint / 20);
 
     assert_near(r.requests, 66.2, 0.5);
     assert_near(r.bytes, 51.9, 0.5);
@@ -234,8 +244,8 @@ TEST(it_withstands_a_crawler_as_the_simulation_says)
 
 TEST(it_follows_a_changing_catalogue_as_the_simulation_says)
 {
-    struct stream s = generate('t', true);
-    struct result r = replay(&s);
+    struct stream s = generate('t', DRIFT);
+    struct result r = replay(&s, s.footprint / 20);
 
     assert_near(r.requests, 77.6, 0.5);
     assert_near(r.bytes, 56.6, 0.5);
@@ -245,11 +255,28 @@ TEST(it_follows_a_changing_catalogue_as_the_simulation_says)
     free(s.request);
 }
 
+TEST(a_flood_of_random_urls_takes_little_from_the_others)
+{
+    const uint64_t size = UINT64_C(582) << 20;
+    struct stream calm = generate('d', PLAIN), flood = generate('d', FLOOD);
+    double before = replay(&calm, size).second_quarter,
+           during = replay(&flood, size).second_quarter;
+
+    print_message("calm %.1f flood %.1f\n", before, during);
+    assert_true(before > 80);
+    assert_true(during > before - 6);
+    free(calm.size);
+    free(calm.request);
+    free(flood.size);
+    free(flood.request);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(it_withstands_a_crawler_as_the_simulation_says),
         RUN(it_follows_a_changing_catalogue_as_the_simulation_says),
+        RUN(a_flood_of_random_urls_takes_little_from_the_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

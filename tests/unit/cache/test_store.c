@@ -30,7 +30,7 @@ TEST(a_large_response_comes_back_byte_by_byte)
 {
     struct rig *rig = rig_begin(64 * MIB);
     const size_t lengths[] = {BW_ENTRY_INLINE_MAX + 1, BW_CHUNK_SIZE - 1, BW_CHUNK_SIZE,
-                              BW_CHUNK_SIZE + 1,       3 * MIB + 17};
+                              BW_CHUNK_SIZE + 1, 3 * MIB + 17};
     char name[32];
 
     for (size_t i = 0; i < BW_ARRAY_LEN(lengths); i++) {
