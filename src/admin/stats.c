@@ -69,11 +69,14 @@ static json_t *share(bool known, double value)
 static void set_sums(json_t *object, const struct bw_sums *s)
 {
     double value = 0;
+    bool known;
 
     set_rows(object, bw_rows_sums(), s);
     set(object, "origin_seconds_saved", json_real((double)s->v[BW_SUM_SAVED_US] / 1e6));
-    set(object, "request_offload", share(bw_sums_request_offload(s, &value), value));
-    set(object, "byte_offload", share(bw_sums_byte_offload(s, &value), value));
+    known = bw_sums_request_offload(s, &value);
+    set(object, "request_offload", share(known, value));
+    known = bw_sums_byte_offload(s, &value);
+    set(object, "byte_offload", share(known, value));
 }
 
 /* One object for each span but the whole, which goes to `whole`. */
@@ -216,7 +219,7 @@ void bw_stats_write(struct bw_admin *a, struct bw_buf *out)
     bw_report_read(a, &report);
     root = whole(a, &report);
     json_dump_callback(root, append, out,
-                       JSON_INDENT(2) | JSON_REAL_PRECISION(6) | JSON_ENSURE_ASCII);
+                       JSON_INDENT(2) | JSON_REAL_PRECISION(10) | JSON_ENSURE_ASCII);
     bw_buf_char(out, '\n');
     json_decref(root);
 }
