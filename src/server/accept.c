@@ -395,7 +395,7 @@ static void pause_accepting(struct bw_worker *w)
 
 static void resume_later(struct bw_worker *w)
 {
-    if (bw_timer_running(&w->wire->resume_timer))
+    if (w->wire != NULL && bw_timer_running(&w->wire->resume_timer))
         bw_loop_next(w->loop, &w->wire->resume_next, resume_by_close);
 }
 
@@ -441,6 +441,12 @@ void bw_accept_close(struct bw_worker *w)
 
 void bw_accept_drop_pending(struct bw_worker *w)
 {
-    while (!h2o_linklist_is_empty(&w->wire->pending))
-        pending_cut(BW_CONTAINER_OF(w->wire->pending.next, struct pending, link));
+    h2o_linklist_t *at = w->wire->pending.next;
+
+    while (at != &w->wire->pending) {
+        struct pending *p = BW_CONTAINER_OF(at, struct pending, link);
+
+        at = at->next;
+        pending_cut(p);
+    }
 }

@@ -308,7 +308,7 @@ void bw_h1_free(struct bw_http1 *c, enum h1_close how)
     h2o_linklist_unlink(&c->link);
     close_socket(c->conn.socket, how);
     free(c->out.rest.v);
-    free((void *)(uintptr_t)c->conn.server_name);
+    free(c->server_name);
     free(c);
     bw_wire_one_gone(w);
 }
@@ -386,17 +386,18 @@ static void drop_rest_of_body(struct bw_http1 *c)
 
 void bw_h1_response_out(struct bw_http1 *c)
 {
+    bool keeps;
+
     bw_h1_send_clock_stop(c);
     if (c->responding == H1_BROKEN) {
         bw_h1_free(c, c->framing == H1_UNTIL_CLOSE ? H1_RESET_SOCKET : H1_CUT_SOCKET);
         return;
     }
     end_exchange(c, true);
-    if (c->conn.worker->draining || c->ending != H1_KEEP)
-        bw_h1_finish(c);
-    else if (c->reading == H1_WHOLE)
+    keeps = c->ending == H1_KEEP && !c->conn.worker->draining;
+    if (keeps && c->reading == H1_WHOLE)
         bw_h1_next_request(c);
-    else if (rest_can_be_dropped(c))
+    else if (keeps && rest_can_be_dropped(c))
         drop_rest_of_body(c);
     else
         bw_h1_finish(c);
@@ -455,7 +456,8 @@ void bw_http1_start(struct bw_worker *w, h2o_socket_t *socket, const struct bw_a
     c->conn.listener = a->listener;
     c->conn.socket = socket;
     c->conn.tls = a->session != NULL;
-    c->conn.server_name = a->server_name != NULL ? bw_strdup(a->server_name) : NULL;
+    c->server_name = a->server_name != NULL ? bw_strdup(a->server_name) : NULL;
+    c->conn.server_name = c->server_name;
     c->session = a->session;
     set_address(&c->conn, a);
     c->final.do_send = bw_h1_do_send;
@@ -485,6 +487,12 @@ void bw_http1_close_idle(struct bw_worker *w)
 
 void bw_http1_cut_all(struct bw_worker *w)
 {
-    while (!h2o_linklist_is_empty(&w->conns))
-        bw_h1_free(BW_CONTAINER_OF(w->conns.next, struct bw_http1, link), H1_CUT_SOCKET);
+    h2o_linklist_t *at = w->conns.next;
+
+    while (at != &w->conns) {
+        struct bw_http1 *c = BW_CONTAINER_OF(at, struct bw_http1, link);
+
+        at = at->next;
+        bw_h1_free(c, H1_CUT_SOCKET);
+    }
 }

@@ -72,6 +72,7 @@ struct bw_http1 {
     struct bw_conn conn; /* first */
     h2o_linklist_t link; /* in worker->conns */
     SSL *session;        /* or NULL */
+    char *server_name;   /* or NULL */
 
     enum h1_reading reading;
     enum h1_responding responding;

@@ -162,10 +162,10 @@ static void write_pieces(struct bw_http1 *c, h2o_iovec_t *v, size_t n)
 {
     size_t max = share(c);
     h2o_iovec_t beyond;
-    size_t now;
 
     if (total_of(v, n) > max) {
-        now = split(v, n, max, &beyond);
+        size_t now = split(v, n, max, &beyond);
+
         if (now < n || beyond.len > 0)
             keep_rest(c, beyond, v + now, n - now);
         n = now;

@@ -264,8 +264,11 @@ static struct bound *find_previous(const struct making *m, const struct bound *b
 /* How many workers' sockets could be had. */
 static uint32_t take_over(const struct making *m, struct bound *b, struct bound *old)
 {
-    uint32_t n = m->set->workers < m->previous->workers ? m->set->workers : m->previous->workers;
+    uint32_t n = m->set->workers;
 
+    BW_ASSERT(m->previous != NULL);
+    if (n > m->previous->workers)
+        n = m->previous->workers;
     memcpy(&b->address, &old->address, old->address_len);
     for (uint32_t i = 0; i < n; i++) {
         int fd = fcntl(atomic_load(&old->fds[i]), F_DUPFD_CLOEXEC, 0);

@@ -152,6 +152,7 @@ static void lower_copy(char *to, size_t max, const char *from)
 }
 
 /* libh2o keeps the SSL to itself, but its BIO leads back to the socket. */
+// NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type
 static int on_server_name(SSL *ssl, int *alert, void *front)
 {
     h2o_socket_t *socket = BIO_get_data(SSL_get_rbio(ssl));
@@ -167,6 +168,20 @@ static int on_server_name(SSL *ssl, int *alert, void *front)
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* Where the client's list names the protocol: at its length, or NULL. */
+static const unsigned char *find_protocol(const unsigned char *list, unsigned n, const char *name)
+{
+    size_t len = strlen(name);
+    unsigned at = 0;
+
+    while (at < n && at + list[at] < n) {
+        if (list[at] == len && memcmp(list + at + 1, name, len) == 0)
+            return list + at;
+        at += 1U + list[at];
+    }
+    return NULL;
+}
+
 /* Protocols in the order of our preference; a client that speaks none is told (RFC 7301, 3.2). */
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
                    const unsigned char *in, unsigned inlen, void *arg)
@@ -176,16 +191,12 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
     (void)ssl;
     (void)arg;
     for (size_t i = 0; i < BW_ARRAY_LEN(ours); i++) {
-        size_t len = strlen(ours[i]);
-        unsigned at = 0;
+        const unsigned char *found = find_protocol(in, inlen, ours[i]);
 
-        while (at < inlen && at + in[at] < inlen) {
-            if (in[at] == len && memcmp(in + at + 1, ours[i], len) == 0) {
-                *out = in + at + 1;
-                *outlen = in[at];
-                return SSL_TLSEXT_ERR_OK;
-            }
-            at += 1U + in[at];
+        if (found != NULL) {
+            *out = found + 1;
+            *outlen = found[0];
+            return SSL_TLSEXT_ERR_OK;
         }
     }
     return SSL_TLSEXT_ERR_ALERT_FATAL;
@@ -201,6 +212,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 }
 
 /* A key with a passphrase must not make the process ask on the terminal. */
+// NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type
 static int no_passphrase(char *buf, int size, int rwflag, void *arg)
 {
     (void)buf;

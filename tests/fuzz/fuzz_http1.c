@@ -25,7 +25,7 @@ const char *__lsan_default_suppressions(void)
     return "leak:h2o_multithread_create_queue\n";
 }
 
-enum { SENDS_MAX = 6 };
+enum { SENDS_MAX = 6, IN_VAIN_MAX = 50 };
 
 struct handling {
     h2o_generator_t generator; /* first */
@@ -206,9 +206,12 @@ static bool turn(int fd)
     return n != 0;
 }
 
+/* A client that is not listened to any more gives up. */
 static void talk(int fd, const uint8_t *data, size_t size, size_t piece)
 {
-    while (size > 0) {
+    int in_vain = 0;
+
+    while (size > 0 && in_vain < IN_VAIN_MAX) {
         size_t n = size < piece ? size : piece;
         ssize_t did = write(fd, data, n);
 
@@ -216,6 +219,7 @@ static void talk(int fd, const uint8_t *data, size_t size, size_t piece)
             data += did;
             size -= (size_t)did;
         }
+        in_vain = did > 0 ? 0 : in_vain + 1;
         if (!turn(fd))
             return;
     }
