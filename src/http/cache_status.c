@@ -64,11 +64,12 @@ static char *put_forwarded(char *at, const struct bw_cache_status *s)
     return at;
 }
 
-/* The outcome in our own word and, where the parameters above do not say it, the reason. */
+/* The outcome in our own word and the reason, but for those that `fwd` says already. */
 static char *put_detail(char *at, const struct bw_cache_status *s)
 {
     at = bw_text_str(bw_text_str(at, "; detail="), bw_outcome_name(s->outcome));
-    if (s->reason == BW_REASON_NONE || fwd_of_reason(s->reason) != NULL)
+    if (s->reason == BW_REASON_NONE || s->reason == BW_REASON_URI_MISS ||
+        s->reason == BW_REASON_VARY_MISS || s->reason == BW_REASON_STALE)
         return at;
     return bw_text_str(bw_text_str(at, "/"), bw_reason_name(s->reason));
 }

@@ -49,7 +49,7 @@ enum step step_deliver(struct bw_request *rq)
     if (rq->outcome == BW_OUTCOME_HIT || rq->outcome == BW_OUTCOME_UPDATING)
         bw_index_touch(bw_store_index(rq->w->lookup.store), &rq->found.hit);
     reply_from(rq, e->terms.status, e->reason, &e->fields, rq->found.usable.age_s);
-    if (shape_reply(rq, &e->fields, e->body_len, true) == SHAPE_WHOLE)
+    if (shape_reply(rq, &e->fields, e->body_len) == SHAPE_WHOLE)
         whole_body(rq, e->body_len);
     rq->span_at = 0;
     rq->span_position = rq->spans_n != 0 ? rq->spans[0].first : 0;

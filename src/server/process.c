@@ -256,9 +256,9 @@ static void on_signal(h2o_socket_t *socket, const char *err)
     while (read(h2o_socket_get_fd(socket), &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP && !s->draining)
             server_reload(s);
-        else if (info.ssi_signo != SIGHUP && s->draining)
-            _exit(1); /* asked twice */
-        else if (info.ssi_signo != SIGHUP)
+        else if (info.ssi_signo == SIGINT && s->draining)
+            _exit(1); /* a person at a terminal, asking twice */
+        else if (info.ssi_signo != SIGHUP && !s->draining)
             drain(s);
     }
 }

@@ -81,6 +81,7 @@ void reply_from(struct bw_request *rq, int status, struct bw_slice reason,
         r->fields.v[r->fields.n++] = fields->v[i];
     }
     add_browser_ttl(rq);
+    reply_add(rq, BW_F_VIA, bw_slice_str(rq->w->via));
     if (age_s >= 0) /* RFC 9111, 5.1 */
         reply_add(rq, BW_F_AGE, number(rq, (uint64_t)age_s));
     add_cache_status(rq);
@@ -181,7 +182,7 @@ static void unsatisfiable(struct bw_request *rq, uint64_t length)
 }
 
 static enum shape shape_range(struct bw_request *rq, const struct bw_fields *stored,
-                              uint64_t length, bool multipart)
+                              uint64_t length)
 {
     const struct bw_fields *fields = &rq->x->head.fields;
     struct bw_ranges ranges;
@@ -201,14 +202,11 @@ static enum shape shape_range(struct bw_request *rq, const struct bw_fields *sto
         one_part(rq, &ranges.v[0], length);
         return SHAPE_PART;
     }
-    if (!multipart)
-        return SHAPE_WHOLE;
     several_parts(rq, &ranges, length);
     return SHAPE_PARTS;
 }
 
-enum shape shape_reply(struct bw_request *rq, const struct bw_fields *stored, uint64_t length,
-                       bool multipart)
+enum shape shape_reply(struct bw_request *rq, const struct bw_fields *stored, uint64_t length)
 {
     rq->reply.length = length;
     rq->spans_n = 0;
@@ -223,7 +221,7 @@ enum shape shape_reply(struct bw_request *rq, const struct bw_fields *stored, ui
     /* ranges are defined for GET alone (RFC 9110, 14.2) and cut out of a 200 */
     if (!rq->has_range || rq->is_head || rq->reply.status != 200 || length == BW_LENGTH_UNKNOWN)
         return SHAPE_WHOLE;
-    return shape_range(rq, stored, length, multipart);
+    return shape_range(rq, stored, length);
 }
 
 /* ---- sending ---- */

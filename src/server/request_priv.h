@@ -136,8 +136,7 @@ enum shape {
     SHAPE_PARTS, /* several: spans */
     SHAPE_UNSATISFIABLE,
 };
-enum shape shape_reply(struct bw_request *rq, const struct bw_fields *stored, uint64_t length,
-                       bool multipart);
+enum shape shape_reply(struct bw_request *rq, const struct bw_fields *stored, uint64_t length);
 /* Start the response with rq->reply. */
 void respond(struct bw_request *rq);
 void send_end(struct bw_request *rq);    /* nothing more: complete */

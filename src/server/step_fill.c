@@ -216,8 +216,29 @@ enum step step_look(struct bw_request *rq)
 
 /* ---- the head of the response ---- */
 
+/* A fill that has everything but its commit: for who comes now it is the cache. */
+static bool is_landing(const struct bw_request *rq)
+{
+    uint64_t length;
+
+    return !rq->waiter.leads && !rq->waited && bw_fill_whole(&rq->waiter, &length);
+}
+
+static void note_hit(struct bw_request *rq, const struct bw_fill_head *head)
+{
+    rq->outcome = BW_OUTCOME_HIT;
+    rq->reason = BW_REASON_NONE;
+    rq->collapsed = false;
+    rq->has_ttl = true;
+    rq->ttl_s = head->terms.lifetime_s - bw_policy_age_s(&head->terms, bw_clock_ms());
+}
+
 static void note_outcome(struct bw_request *rq, const struct bw_fill_head *head)
 {
+    if (is_landing(rq)) {
+        note_hit(rq, head);
+        return;
+    }
     rq->fwd_status = head->revalidated ? 304 : head->status;
     rq->stored = head->storing;
     rq->has_ttl = head->storing;
@@ -242,6 +263,21 @@ static bool has_body(const struct bw_request *rq, enum shape shape)
 {
     return !rq->is_head && shape != SHAPE_NOT_MODIFIED && shape != SHAPE_UNSATISFIABLE &&
            rq->fill_head->length != 0;
+}
+
+/* Ranges ascend, so the reader goes forward from one to the next. */
+static void begin_span(struct bw_request *rq, unsigned at)
+{
+    rq->span_at = at;
+    if (at < rq->spans_n && rq->spans[at].memory.base == NULL) {
+        rq->waiter.position = rq->spans[at].first;
+        rq->waiter.end = rq->spans[at].end;
+    }
+}
+
+static bool at_last_span(const struct bw_request *rq)
+{
+    return rq->span_at + 1 >= rq->spans_n;
 }
 
 static void begin(struct bw_request *rq);
@@ -275,7 +311,7 @@ static enum step start_response(struct bw_request *rq)
     note_outcome(rq, head);
     reply_from(rq, head->status, head->reason, fields,
                aged ? bw_policy_age_s(&head->terms, bw_clock_ms()) : -1);
-    shape = shape_reply(rq, fields, head->length, false);
+    shape = shape_reply(rq, fields, head->length);
     if (shape == SHAPE_PART && too_far_ahead(rq)) {
         rq->range_pass = true;
         if (head->storing && head->length <= KEEP_FOR_RANGE)
@@ -283,9 +319,8 @@ static enum step start_response(struct bw_request *rq)
         leave(rq);
         return STEP_PASS;
     }
-    if (shape == SHAPE_PART) {
-        rq->waiter.position = rq->spans[0].first;
-        rq->waiter.end = rq->spans[0].end;
+    if (rq->spans_n != 0) {
+        begin_span(rq, 0);
         if (head->storing && head->length <= KEEP_FOR_RANGE)
             bw_fill_keep(&rq->waiter);
     }
@@ -321,7 +356,20 @@ static bool complete(const struct bw_request *rq)
 {
     uint64_t end = rq->waiter.end != UINT64_MAX ? rq->waiter.end : rq->fill_head->length;
 
-    return rq->waiter.position == end;
+    return at_last_span(rq) && rq->waiter.position == end;
+}
+
+/* What stands between the parts of a multipart answer. */
+static void send_memory(struct bw_request *rq)
+{
+    struct bw_slice bytes = rq->spans[rq->span_at].memory;
+    h2o_iovec_t v = h2o_iovec_init(bytes.base, bytes.len);
+    bool last = at_last_span(rq);
+
+    begin(rq);
+    begin_span(rq, rq->span_at + 1);
+    rq->in_flight = !last;
+    h2o_send(&rq->x->req, &v, 1, last ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
 }
 
 static void send_pieces(struct bw_request *rq, const struct bw_pieces *p)
@@ -400,6 +448,10 @@ enum step step_stream(struct bw_request *rq)
         if (next != STEP_STREAM)
             return next;
     }
+    if (rq->span_at < rq->spans_n && rq->spans[rq->span_at].memory.base != NULL) {
+        send_memory(rq);
+        return STEP_WAIT;
+    }
     switch (bw_fill_next(&rq->waiter, SEND_MOST, &p)) {
     case BW_BYTES_MEMORY:
         send_pieces(rq, &p);
@@ -407,6 +459,10 @@ enum step step_stream(struct bw_request *rq)
     case BW_BYTES_STORE:
         return send_stored(rq, &p);
     case BW_BYTES_END:
+        if (!at_last_span(rq)) {
+            begin_span(rq, rq->span_at + 1);
+            return STEP_STREAM;
+        }
         end_body(rq);
         return STEP_WAIT;
     case BW_BYTES_PARKED:

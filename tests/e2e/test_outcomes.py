@@ -146,7 +146,7 @@ def test_our_own_answers_carry_an_id_and_a_reason_in_the_form_that_was_asked_for
     data = edge.get("/news", headers={"Accept": "application/json"})
 
     assert html.headers["content-type"].startswith("text/html")
-    assert data.headers["content-type"].startswith("application/json")
+    assert data.headers["content-type"].startswith("application/problem+json")
     assert data.json["status"] == 502
     assert data.json["request_id"]
     assert data.json["reason"]
