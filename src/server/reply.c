@@ -259,12 +259,11 @@ static void answer_fields(struct bw_request *rq, enum bw_answer_form form)
     reply_from(rq, rq->answer_status, bw_status_reason(rq->answer_status), &none, -1);
     reply_add(rq, BW_F_X_REQUEST_ID, id_text(rq));
     reply_add(rq, BW_F_CACHE_CONTROL, BW_S("no-store"));
-    if (rq->answer_status == 405 || rq->answer_status == 204)
+    if (rq->answer_status == 405)
         reply_add(rq, BW_F_ALLOW, BW_S("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     if (rq->answer_status == 503)
         reply_add(rq, BW_F_RETRY_AFTER, BW_S("5"));
-    if (rq->answer_status != 204)
-        reply_add(rq, BW_F_CONTENT_TYPE, bw_answer_type(form));
+    reply_add(rq, BW_F_CONTENT_TYPE, bw_answer_type(form));
 }
 
 enum step step_answer(struct bw_request *rq)
@@ -277,8 +276,7 @@ enum step step_answer(struct bw_request *rq)
     h2o_iovec_t v;
 
     a.request_id = id_text(rq);
-    if (a.status != 204)
-        bw_answer_body(&a, form, &b);
+    bw_answer_body(&a, form, &b);
     body = pool_copy(rq, &b);
     bw_buf_free(&b);
     rq->has_ttl = false;

@@ -34,6 +34,13 @@ void resume(struct bw_request *rq, enum step next)
     }
 }
 
+/* What is not admitted ends the connection, too: who sent it may mean something else by the rest. */
+static enum step refuse(struct bw_request *rq, int status, enum bw_reason why)
+{
+    rq->reply.close = true;
+    return answer(rq, status, BW_OUTCOME_REFUSED, why);
+}
+
 enum step answer(struct bw_request *rq, int status, enum bw_outcome outcome, enum bw_reason why)
 {
     rq->answer_status = status;
@@ -115,32 +122,45 @@ static enum step admit_target(struct bw_request *rq)
     rq->authority = bw_target_authority(head->authority, rq->x->conn->tls,
                                         pool_alloc(rq, head->authority.len + 1), &rq->host);
     if (bw_slice_eq(head->target, BW_S("*"))) /* OPTIONS of the server as such (RFC 9110, 9.3.7) */
-        return answer(rq, 204, BW_OUTCOME_REFUSED, BW_REASON_NONE);
-    if (bw_target_normalise(head->target, pool_alloc(rq, head->target.len + 1), &rq->target) !=
-        BW_TARGET_OK)
-        return answer(rq, 400, BW_OUTCOME_REFUSED, BW_REASON_BAD_TARGET);
+        rq->target.path = rq->target.whole = head->target;
+    else if (bw_target_normalise(head->target, pool_alloc(rq, head->target.len + 1),
+                                 &rq->target) != BW_TARGET_OK)
+        return refuse(rq, 400, BW_REASON_BAD_TARGET);
     if (misdirected(rq))
-        return answer(rq, 421, BW_OUTCOME_REFUSED, BW_REASON_UNKNOWN_HOST);
+        return refuse(rq, 421, BW_REASON_UNKNOWN_HOST);
     return STEP_MATCH;
+}
+
+/* An upgrade to HTTP/2 would be a second way in, past our own HTTP/2: it is not heard. */
+static bool upgrades_http(const struct bw_fields *fields)
+{
+    struct bw_list_iter it = {0};
+    struct bw_slice protocol;
+
+    while (bw_list_next(fields, BW_F_UPGRADE, &it, &protocol))
+        if (bw_slice_eq_nocase(protocol, BW_S("h2c")))
+            return true;
+    return false;
 }
 
 static enum step admit(struct bw_request *rq)
 {
     struct bw_request_head *head = &rq->x->head;
 
+    head->upgrade = head->upgrade && !upgrades_http(&head->fields);
     switch (classify(head->method)) {
     case METHOD_NOT_ALLOWED:
-        return answer(rq, 405, BW_OUTCOME_REFUSED, BW_REASON_METHOD_NOT_ALLOWED);
+        return refuse(rq, 405, BW_REASON_METHOD_NOT_ALLOWED);
     case METHOD_UNKNOWN:
-        return answer(rq, 501, BW_OUTCOME_REFUSED, BW_REASON_METHOD_NOT_ALLOWED);
+        return refuse(rq, 501, BW_REASON_METHOD_NOT_ALLOWED);
     case METHOD_CACHED:
     case METHOD_PASSED:
         break;
     }
     if (bw_headers_loop(&head->fields, rq->w->pseudonym))
-        return answer(rq, 508, BW_OUTCOME_REFUSED, BW_REASON_LOOP);
+        return refuse(rq, 508, BW_REASON_LOOP);
     if (!bw_headers_clean(&head->fields, rq->x->conn->peer_trusted, head->upgrade))
-        return answer(rq, 400, BW_OUTCOME_REFUSED, BW_REASON_BAD_HEAD);
+        return refuse(rq, 400, BW_REASON_BAD_HEAD);
     return admit_target(rq);
 }
 
@@ -329,8 +349,7 @@ void bw_request_refuse(struct bw_exchange *x, int status, enum bw_reason why)
 {
     struct bw_request *rq = request_new(x);
 
-    rq->reply.close = true;
-    resume(rq, answer(rq, status, BW_OUTCOME_REFUSED, why));
+    resume(rq, refuse(rq, status, why));
 }
 
 int reason_status(enum bw_reason why)
