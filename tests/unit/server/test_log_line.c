@@ -1,0 +1,2 @@
+#include "../../../src/server/log_line_priv.h"
+#include "unit.h"
