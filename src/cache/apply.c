@@ -278,7 +278,7 @@ static int apply_record(struct bw_store *s, MDB_txn *txn, struct bw_item *it)
     if (rc != 0 || !is_wanted(s, it, b, purged))
         return rc;
     uint32_t f = b != NULL ? b->grant.f : r->grant.f;
-    if (!bw_entry_patch((char *)(uintptr_t)rec->encoded.base, rec->encoded.len,
+    if (!bw_entry_patch(bw_unconst(rec->encoded.base), rec->encoded.len,
                         purged == BW_PURGED_SOFT ? BW_TERMS_PURGED_SOFT : 0, log2_of(f))) {
         refuse(it, BW_ERR_INVALID, BW_REASON_STORE_LOST);
         return 0;

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SQUEEZE_HOLDS_US = 60 * 1000 * 1000, SQUEEZE_SHARE = 16 };
+enum { SQUEEZE_HOLDS_US = 60 * 1000 * 1000, SQUEEZE_SHARE = 16, COMMIT_ROOM = 2 * BW_STORE_GROUP };
 
 /* ---- the transaction ---- */
 
@@ -101,8 +101,8 @@ static uint64_t fitting(const struct bw_store *s)
 {
     uint64_t used = bw_index_used(s->index), less = used / SQUEEZE_SHARE;
 
-    if (less < 2 * BW_STORE_GROUP)
-        less = 2 * BW_STORE_GROUP;
+    if (less < COMMIT_ROOM)
+        less = COMMIT_ROOM;
     return used - (less < used / 2 ? less : used / 2);
 }
 

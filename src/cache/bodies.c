@@ -31,6 +31,14 @@ struct bw_body *bw_body_add(struct bw_bodies *t, uint64_t objid)
     return b;
 }
 
+/* It is in no bucket any more. */
+static void dispose(struct bw_store *s, struct bw_body *b)
+{
+    s->bodies.n--;
+    bw_index_release(s->index, &b->grant);
+    free(b);
+}
+
 void bw_body_free(struct bw_store *s, struct bw_body *b)
 {
     struct bw_body **at = bucket_of(&s->bodies, b->objid);
@@ -38,19 +46,19 @@ void bw_body_free(struct bw_store *s, struct bw_body *b)
     while (*at != b)
         at = &(*at)->next;
     *at = b->next;
-    s->bodies.n--;
-    bw_index_release(s->index, &b->grant);
-    free(b);
+    dispose(s, b);
 }
 
 void bw_bodies_free(struct bw_store *s)
 {
     for (size_t i = 0; i < BW_BODIES_BUCKETS; i++) {
-        while (s->bodies.bucket[i] != NULL) {
-            struct bw_body *b = s->bodies.bucket[i];
+        struct bw_body *next = s->bodies.bucket[i];
+        s->bodies.bucket[i] = NULL;
+        for (struct bw_body *b = next; b != NULL; b = next) {
+            next = b->next;
             if (b->chunks > 0)
                 bw_doom_add(s, BW_DOOM_BODY, &(struct bw_hash){{0}}, b->objid, 0);
-            bw_body_free(s, b);
+            dispose(s, b);
         }
     }
 }

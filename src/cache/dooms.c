@@ -117,9 +117,8 @@ static void read_ahead(MDB_cursor *cursor, uint64_t objid, unsigned most)
     int rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
 
     for (unsigned n = 0; rc == 0 && n < most && is_chunk_of(k, objid); n++) {
-        uintptr_t page = (uintptr_t)v.mv_data & ~(uintptr_t)(BW_STORE_PAGE - 1);
         if (v.mv_size > OWN_PAGES)
-            madvise((void *)page, BW_STORE_PAGE, MADV_WILLNEED);
+            madvise(bw_page_of(v.mv_data), BW_STORE_PAGE, MADV_WILLNEED);
         rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
     }
 }

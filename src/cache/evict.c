@@ -191,7 +191,7 @@ void bw_evict_bury(struct bw_index *ix, uint32_t entry)
     struct bw_evict *ev = &ix->evict;
 
     BW_ASSERT(bw_index_flags(ix->entries[entry].ident) & BW_INDEX_DEAD);
-    if (++ev->dead * (uint64_t)4 <= ev->n)
+    if (++ev->dead <= ev->n / 4)
         return;
     sweep_dead(ix);
     heapify(ev);
@@ -239,7 +239,8 @@ static void learn(struct bw_evict *ev)
     ev->first = (uint32_t)(ev->hit[1] * 256 / (ev->span[1] > 0 ? ev->span[1] : 1));
     uint64_t mean = hits * 4096 / spans > 0 ? hits * 4096 / spans : 1;
     for (unsigned c = 0; c < BW_EVICT_CLASSES; c++) {
-        uint64_t rate = (ev->hit[c] * 16 + 64 * 16 * hits / spans) * 16 * 16 / (ev->span[c] + 64);
+        uint64_t rate =
+            (ev->hit[c] * 16 + UINT64_C(1024) * hits / spans) * 16 * 16 / (ev->span[c] + 64);
         uint64_t r = rate * 256 / mean;
         r = r < 13 ? 13 : r < 1024 ? r : 1024;
         ev->weight[c] = (uint32_t)(r * r / 256);
@@ -390,6 +391,15 @@ static void evict_out(struct making *m)
     m->freed = 0;
 }
 
+/* Takes enough off the heap; false: there is not enough that may go. */
+static bool choose(struct making *m)
+{
+    while (lacks(m))
+        if (!visit(m))
+            return false;
+    return true;
+}
+
 /*
  * Each entry is visited three times at most: with hits, without, and once more for a pin.  Beyond
  * that everything left is pinned.
@@ -398,11 +408,9 @@ static bool make_room(struct making *m)
 {
     m->visits_left = 3 * (uint64_t)m->ix->evict.n + 64;
     while (lacks(m)) {
-        while (lacks(m)) {
-            if (!visit(m)) {
-                push_back(m);
-                return false;
-            }
+        if (!choose(m)) {
+            push_back(m);
+            return false;
         }
         evict_out(m);
     }

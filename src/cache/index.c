@@ -22,8 +22,9 @@ enum { PAGE = 4096, SPINS_BEFORE_YIELD = 512, STEPS_BEFORE_CHECK = 64 };
 
 static void *reserve(size_t n)
 {
-    void *p =
-        mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    /* cppcheck-suppress invalidFunctionArg ; memory without a file has no descriptor */
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, flags, -1, 0);
 
     BW_ASSERT(p != MAP_FAILED);
     return p;
@@ -76,10 +77,12 @@ struct bw_index *bw_index_new(uint64_t size, enum bw_protect protect)
 void bw_index_free(struct bw_index *ix)
 {
     struct bw_evict_elem *heap = ix->evict.heap;
+    void *buckets;
 
+    memcpy(&buckets, &ix->buckets, sizeof(buckets)); /* without the `_Atomic` of what is there */
     bw_evict_close(ix);
     munmap(heap, heap_size(ix));
-    munmap((void *)(uintptr_t)ix->buckets, buckets_size(ix));
+    munmap(buckets, buckets_size(ix));
     munmap(ix->entries, entries_size(ix));
     free(ix);
 }
@@ -94,9 +97,9 @@ static uint32_t bucket_of(uint64_t prefix, uint32_t buckets_n)
     return b < buckets_n ? b : b & (mask >> 1);
 }
 
-static _Atomic uint32_t *seq_of(const struct bw_index *ix, uint64_t prefix)
+static const _Atomic uint32_t *seq_of(const struct bw_index *ix, uint64_t prefix)
 {
-    return (_Atomic uint32_t *)(uintptr_t)&ix->seq[prefix & (BW_INDEX_SHARDS - 1)];
+    return &ix->seq[prefix & (BW_INDEX_SHARDS - 1)];
 }
 
 /*
@@ -218,12 +221,12 @@ uint64_t bw_index_memory(const struct bw_index *ix)
 
 void bw_index_begin(struct bw_index *ix, uint64_t prefix)
 {
-    atomic_fetch_add(seq_of(ix, prefix), 1);
+    atomic_fetch_add(&ix->seq[prefix & (BW_INDEX_SHARDS - 1)], 1);
 }
 
 void bw_index_end(struct bw_index *ix, uint64_t prefix)
 {
-    atomic_fetch_add(seq_of(ix, prefix), 1);
+    atomic_fetch_add(&ix->seq[prefix & (BW_INDEX_SHARDS - 1)], 1);
 }
 
 static void set_u32(_Atomic uint32_t *at, uint32_t value)
@@ -423,13 +426,19 @@ bool bw_index_remove(struct bw_index *ix, const struct bw_hash *key, uint64_t ob
     return true;
 }
 
+/* The middle of what has that logarithm: 1.5 * 2^k. */
+static uint32_t frequency_of(uint8_t log2)
+{
+    if (log2 == 0)
+        return 1;
+    return 3U << ((log2 < 15 ? log2 : 15) - 1);
+}
+
 bool bw_index_load(struct bw_index *ix, const struct bw_index_item *item)
 {
-    uint32_t k = item->frequency_log2 < 15 ? item->frequency_log2 : 15;
-
     if (find_entry(ix, &item->key) != 0 || ix->evict.n + ix->grants >= ix->limit)
         return false;
-    insert(ix, item, k == 0 ? 1 : 3U << (k - 1), 0); /* 1.5 * 2^k */
+    insert(ix, item, frequency_of(item->frequency_log2), 0);
     return true;
 }
 

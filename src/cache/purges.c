@@ -18,12 +18,12 @@ static uint64_t load_seq(const _Atomic uint64_t *seq)
 
 static void lock(const struct bw_store *s)
 {
-    pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&s->purges.lock);
+    pthread_mutex_lock(bw_unconst(&s->purges.lock));
 }
 
 static void unlock(const struct bw_store *s)
 {
-    pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&s->purges.lock);
+    pthread_mutex_unlock(bw_unconst(&s->purges.lock));
 }
 
 static const struct bw_purge *purge_at(const struct bw_store *s, uint64_t seq)

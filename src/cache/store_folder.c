@@ -245,6 +245,7 @@ static void remove_older(struct bw_store *s)
 
     if (dir == NULL)
         return;
+    /* cppcheck-suppress readdirCalled ; the other one is deprecated, and `dir` is ours alone */
     for (struct dirent *e = readdir(dir); e != NULL; e = readdir(dir))
         if (strncmp(e->d_name, aside_prefix, sizeof(aside_prefix) - 1) == 0)
             remove_file(s, e->d_name);

@@ -280,9 +280,24 @@ static inline void bw_count(_Atomic uint64_t *counter)
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
+/* LMDB, munmap() and locks want pointers without `const`, whatever they do with them. */
+static inline void *bw_unconst(const void *p)
+{
+    void *q;
+
+    memcpy(&q, &p, sizeof(q));
+    return q;
+}
+
 static inline MDB_val bw_val(const void *p, size_t n)
 {
-    return (MDB_val){.mv_size = n, .mv_data = (void *)(uintptr_t)p};
+    return (MDB_val){.mv_size = n, .mv_data = bw_unconst(p)};
+}
+
+/* The page of the map that a byte lies in. */
+static inline char *bw_page_of(const void *p)
+{
+    return (char *)bw_unconst(p) - (uintptr_t)p % BW_STORE_PAGE;
 }
 
 static inline struct bw_slice bw_val_slice(MDB_val v)

@@ -60,10 +60,10 @@ static uint64_t mark_of(const struct bw_warm *w)
 /* All pages at once, then wait for each. */
 static void touch(MDB_val v)
 {
-    uintptr_t start = (uintptr_t)v.mv_data & ~(uintptr_t)(BW_STORE_PAGE - 1);
-    size_t len = (uintptr_t)v.mv_data + v.mv_size - start;
+    char *start = bw_page_of(v.mv_data);
+    size_t len = (size_t)((char *)v.mv_data + v.mv_size - start);
 
-    madvise((void *)start, len, MADV_WILLNEED);
+    madvise(start, len, MADV_WILLNEED);
     for (size_t at = 0; at < len; at += BW_STORE_PAGE)
         (void)*(volatile const char *)(start + at);
 }
@@ -92,6 +92,22 @@ static bool has_work(struct bw_store *s)
     return work;
 }
 
+/* Until the end of the part, or until there is work; `*at` is where that was. */
+static bool walk(struct bw_store *s, MDB_cursor *cursor, unsigned part, struct bw_hash *at)
+{
+    MDB_val k = bw_val(at->bytes, sizeof(at->bytes)), v;
+    int rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+
+    for (unsigned n = 1; rc == 0 && *(const uint8_t *)k.mv_data == part; n++) {
+        if (n % PART_RECORDS_BETWEEN_LOOKS == 0 && has_work(s)) {
+            *at = bw_val_hash(k);
+            return false;
+        }
+        rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+    }
+    return true;
+}
+
 /*
  * Walks the records of one part of the key space, whose first byte is `part`; the walk is what
  * brings their leaves in.  False: interrupted, `*at` is where.
@@ -99,20 +115,12 @@ static bool has_work(struct bw_store *s)
 static bool read_part(struct bw_store *s, MDB_txn *txn, unsigned part, struct bw_hash *at)
 {
     MDB_cursor *cursor;
-    MDB_val k = bw_val(at->bytes, sizeof(at->bytes)), v;
     bool whole = true;
 
     if (mdb_txn_renew(txn) != 0)
         return true;
     if (mdb_cursor_open(txn, s->meta, &cursor) == 0) {
-        int rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-        for (unsigned n = 1; rc == 0 && *(const uint8_t *)k.mv_data == part && whole; n++) {
-            if (n % PART_RECORDS_BETWEEN_LOOKS == 0 && has_work(s)) {
-                *at = bw_val_hash(k);
-                whole = false;
-            }
-            rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
-        }
+        whole = walk(s, cursor, part, at);
         mdb_cursor_close(cursor);
     }
     mdb_txn_reset(txn);

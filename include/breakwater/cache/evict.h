@@ -106,7 +106,7 @@ static inline unsigned bw_index_flags(uint64_t ident)
 
 static inline uint8_t *bw_index_hits(struct bw_index_entry *e)
 {
-    return (uint8_t *)(uintptr_t)&e->ident;
+    return (uint8_t *)(void *)e + offsetof(struct bw_index_entry, ident);
 }
 
 /* Between the two, readers of that shard wait: a few stores, no more. */
