@@ -31,12 +31,18 @@
 
 enum { BACKLOG = 4096 };
 
+/* The file of a unix socket, removed with the last set that listens on it. */
+struct socket_file {
+    atomic_uint refs;
+    char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+};
+
 /* One bound address; for each worker a descriptor of it, -1 once the worker closed it. */
 struct bound {
     size_t listener;
     struct sockaddr_storage address;
     socklen_t address_len;
-    char *unix_path; /* to be removed with the set, or NULL */
+    struct socket_file *file; /* or NULL */
     atomic_int *fds;
     atomic_bool *owned; /* by the set */
 };
@@ -187,9 +193,8 @@ static bool bind_tcp(struct making *m, struct bound *b, uint32_t from_worker)
 }
 
 /* A socket file that nobody listens on was left behind by a process that ended badly. */
-static bool clear_path(struct making *m, const struct bound *b)
+static bool clear_path(struct making *m, const struct bound *b, const char *path)
 {
-    const char *path = b->unix_path;
     struct stat st;
     int fd;
 
@@ -207,11 +212,21 @@ static bool clear_path(struct making *m, const struct bound *b)
     return unlink(path) == 0 || fail_errno(m, path, errno);
 }
 
+static void put_file(struct socket_file *file)
+{
+    if (file == NULL || atomic_fetch_sub(&file->refs, 1) != 1)
+        return;
+    (void)unlink(file->path);
+    free(file);
+}
+
 static bool bind_unix(struct making *m, struct bound *b)
 {
+    const char *path = m->set->listeners[b->listener].conf->unix_path;
     int fd;
 
-    if (!clear_path(m, b))
+    BW_ASSERT(path != NULL); /* the family says so */
+    if (!clear_path(m, b, path))
         return false;
     fd = bind_socket(b, false);
     if (fd < 0 || start_listening(m, fd) != 0) {
@@ -219,8 +234,11 @@ static bool bind_unix(struct making *m, struct bound *b)
 
         if (fd >= 0)
             close(fd);
-        return fail_errno(m, b->unix_path, error);
+        return fail_errno(m, path, error);
     }
+    b->file = bw_zalloc(sizeof(*b->file));
+    atomic_store(&b->file->refs, 1);
+    memcpy(b->file->path, path, strlen(path));
     atomic_store(&b->fds[0], fd);
     for (uint32_t i = 1; i < m->set->workers; i++)
         atomic_store(&b->fds[i], fcntl(fd, F_DUPFD_CLOEXEC, 0));
@@ -290,7 +308,8 @@ static bool bind_or_take_over(struct making *m, struct bound *b)
         return bind_tcp(m, b, have);
     if (have == 0)
         return bind_unix(m, b);
-    old->unix_path = NULL; /* ours to remove now; only the control thread looks at it */
+    b->file = old->file;
+    atomic_fetch_add(&b->file->refs, 1);
     for (uint32_t i = have; i < m->set->workers; i++)
         atomic_store(&b->fds[i], fcntl(atomic_load(&b->fds[0]), F_DUPFD_CLOEXEC, 0));
     return true;
@@ -325,14 +344,9 @@ static bool add_unix(struct making *m, size_t listener)
         return fail(m, path, "the path is too long", "choose one below 108 bytes");
     memcpy(sa.sun_path, path, strlen(path) + 1);
     b = add_bound(m->set, listener);
-    b->unix_path = bw_strdup(path);
     b->address_len = sizeof(sa);
     memcpy(&b->address, &sa, sizeof(sa));
-    if (bind_or_take_over(m, b))
-        return true;
-    free(b->unix_path); /* not ours to remove */
-    b->unix_path = NULL;
-    return false;
+    return bind_or_take_over(m, b);
 }
 
 static bool machine_has_ip6(void)
@@ -439,9 +453,7 @@ static void free_bound(struct bw_listen_set *s, struct bound *b)
         if (fd >= 0 && atomic_load(&b->owned[i]))
             close(fd);
     }
-    if (b->unix_path != NULL)
-        (void)unlink(b->unix_path);
-    free(b->unix_path);
+    put_file(b->file);
     free(b->fds);
     free(b->owned);
 }

@@ -175,6 +175,27 @@ TEST(a_unix_socket_is_served_and_removed_at_the_end)
     assert_int_equal(access(sa.sun_path, F_OK), -1);
 }
 
+TEST(a_reload_that_fails_leaves_the_unix_socket_where_it_is)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    struct bw_conf *other;
+    char text[300];
+
+    snprintf(sa.sun_path, sizeof(sa.sun_path), "/tmp/bw-test-%d.sock", (int)getpid());
+    snprintf(text, sizeof(text), "origin: http://a\nlisten: 'unix:%s'\n", sa.sun_path);
+    open_with(text);
+    snprintf(text, sizeof(text), "origin: http://a\nlisten: ['unix:%s', 'unix:/nonexistent/s']\n",
+             sa.sun_path);
+    other = load(text);
+    assert_null(bw_listen_set_new(other, 1, set, &said));
+    bw_conf_put(other);
+    stand->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(connect(stand->fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+    (void)fcntl(stand->fd, F_SETFL, O_NONBLOCK);
+    say(GET("/"));
+    hear(HELLO);
+}
+
 TEST(an_address_in_use_is_an_error_that_names_it)
 {
     struct bw_listen_set *second;
@@ -350,6 +371,7 @@ int main(void)
         RUN_HERE(an_accepted_socket_has_the_options_of_its_listener),
         RUN_HERE(ipv4_and_ipv6_meet_at_an_address_without_host),
         RUN_HERE(a_unix_socket_is_served_and_removed_at_the_end),
+        RUN_HERE(a_reload_that_fails_leaves_the_unix_socket_where_it_is),
         RUN_HERE(an_address_in_use_is_an_error_that_names_it),
         RUN_HERE(a_reload_takes_over_the_sockets_and_keeps_who_waits),
         RUN_HERE(a_listener_that_a_reload_drops_is_closed_while_its_connections_live_on),
