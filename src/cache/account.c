@@ -38,7 +38,8 @@ bool bw_account_open(struct bw_account *a, struct bw_budget *budget, uint32_t re
     return bw_budget_take(budget, reserve * block_bytes);
 }
 
-bool bw_account_reserve(struct bw_account *a, uint32_t reserve)
+static bool change_reserve(struct bw_account *a, uint32_t reserve,
+                           bool (*take)(struct bw_budget *, size_t))
 {
     uint64_t old = atomic_load(&a->blocks), next;
     size_t more;
@@ -46,7 +47,7 @@ bool bw_account_reserve(struct bw_account *a, uint32_t reserve)
     for (;;) {
         next = with_reserve(old, reserve);
         more = paid(next) > paid(old) ? paid(next) - paid(old) : 0;
-        if (more != 0 && !bw_budget_take_above_reserve(a->budget, more * block_bytes))
+        if (more != 0 && !take(a->budget, more * block_bytes))
             return false;
         if (atomic_compare_exchange_strong(&a->blocks, &old, next))
             break;
@@ -55,6 +56,16 @@ bool bw_account_reserve(struct bw_account *a, uint32_t reserve)
     if (paid(old) > paid(next))
         bw_budget_give(a->budget, (paid(old) - paid(next)) * block_bytes);
     return true;
+}
+
+bool bw_account_reserve(struct bw_account *a, uint32_t reserve)
+{
+    return change_reserve(a, reserve, bw_budget_take_above_reserve);
+}
+
+bool bw_account_lend(struct bw_account *a, uint32_t reserve)
+{
+    return change_reserve(a, reserve, bw_budget_take);
 }
 
 bool bw_account_take(struct bw_account *a, uint32_t most)
@@ -98,7 +109,9 @@ void bw_account_close(struct bw_account *a)
     bw_budget_give(a->budget, reserve_of(blocks) * block_bytes);
 }
 
-uint32_t bw_account_live(const struct bw_account *a)
+bool bw_account_covered(const struct bw_account *a)
 {
-    return live_of(atomic_load(&a->blocks));
+    uint64_t blocks = atomic_load(&a->blocks);
+
+    return live_of(blocks) <= reserve_of(blocks);
 }

@@ -226,7 +226,7 @@ static void end_fetch(struct bw_fill *f)
     f->stopped = false;
     if (f->spare)
         bw_account_release(&f->account);
-    f->spare = false;
+    f->spare = f->lent = false;
     bw_account_reserve(&f->account, 0);
 }
 
@@ -371,6 +371,32 @@ static bool append(struct bw_fill *f, struct bw_slice bytes)
     return room;
 }
 
+/*
+ * May the source go on?  Fill lock held.  A block is taken for what comes next; where there is
+ * none, the rest of the last one will do, if the reserve covers all there is: a chunk that cannot
+ * become whole would never be committed.
+ */
+static bool find_room(struct bw_fill *f)
+{
+    f->spare = take_room(f);
+    return f->spare || (f->have % BW_BLOCK_SIZE != 0 && bw_account_covered(&f->account));
+}
+
+/*
+ * Rule 22: the blocks that a lost writer does not give back may not hold up the readers, so the
+ * reserve grows by them; it shrinks again with each chunk that is answered (fill_store.c).  Fill
+ * lock held.
+ */
+static bool lend(struct bw_fill *f)
+{
+    uint32_t away = f->handed - f->answered;
+
+    if (f->store != FILL_STORE_LOST || f->lent || away == 0)
+        return false;
+    f->lent = bw_account_lend(&f->account, (away + 1) * BW_CHUNK_BLOCKS);
+    return f->lent;
+}
+
 static void look_again(struct bw_fill *f);
 static void patience_over(struct bw_timer *t);
 
@@ -429,7 +455,7 @@ static void stop(struct bw_fill *f, bool already)
     bool room;
 
     pthread_mutex_lock(&f->lock);
-    room = f->spare = take_room(f);
+    room = find_room(f);
     if (room && already)
         bw_fill_poke(f); /* the source is paused: not from within its own call */
     else if (room)
@@ -502,8 +528,7 @@ static enum sight look(struct bw_fill *f)
     }
     if (!f->stopped)
         return SIGHT_RUNS;
-    f->spare = take_room(f);
-    return f->spare ? SIGHT_ROOM : SIGHT_NO_ROOM;
+    return find_room(f) || (lend(f) && find_room(f)) ? SIGHT_ROOM : SIGHT_NO_ROOM;
 }
 
 static void abandon(struct bw_fill *f)

@@ -167,7 +167,10 @@ struct bw_fill {
     unsigned ahead;       /* readers who have passed all blocks that there are */
     unsigned readers;
     uint64_t cut_below; /* rule 23: who stands below is broken */
-    uint32_t committed; /* chunks */
+    uint32_t handed;    /* chunks given to the writer; the owner alone changes it */
+    uint32_t committed; /* of them */
+    uint32_t answered;  /* committed or lost */
+    bool lent;          /* the reserve covers what is handed and not answered, too */
     bool head_out;
     struct bw_fill_head head; /* immutable once published */
     uint64_t stored_objid;    /* where the bytes lie that are readable; immutable with the head */
@@ -180,7 +183,6 @@ struct bw_fill {
     bool source_over; /* it has ended, failed or been cancelled */
     bool finished;    /* the body is whole, or the fill has failed */
     bool spare;       /* one block is taken from the account already */
-    uint32_t handed;  /* chunks given to the writer */
     struct bw_message poke;
     struct bw_timer poke_later; /* a test holds the gate */
     struct bw_timer patience;   /* rules 22 and 23 */

@@ -114,7 +114,9 @@ static bool hand_chunk(struct bw_fill *f)
 {
     bool handed = try_to_hand(f, give_chunk);
 
+    pthread_mutex_lock(&f->lock);
     f->handed += handed;
+    pthread_mutex_unlock(&f->lock);
     return handed;
 }
 
@@ -223,12 +225,39 @@ static void give_up_slots(struct bw_fill *f)
     bw_fill_leave_slots(f);
 }
 
+/*
+ * A soft purge leaves us to be stored as stale (rule 28), but not in the place of what was begun
+ * after it.  If nobody is there by now, our record is in the queue before theirs can be.
+ */
+static bool overtaken(struct bw_fill *f)
+{
+    struct shard *sh = bw_shard_of(f->fs, &f->store_hash);
+    struct bw_index_hit hit;
+    struct slot *s;
+    bool answer;
+
+    if (f->head.revalidated || !bw_store_purged_since(f->fs->o.store, &f->primary, f->born))
+        return false;
+    pthread_mutex_lock(&sh->lock);
+    s = bw_slot_find(sh, &f->store_hash);
+    answer = (s != NULL && s->fill != NULL && s->fill != f) ||
+             (bw_index_find(bw_store_index(f->fs->o.store), &f->store_hash, &hit) &&
+              hit.objid > f->stored_objid);
+    pthread_mutex_unlock(&sh->lock);
+    return answer;
+}
+
 void bw_fill_hand_record(struct bw_fill *f)
 {
     bool handed;
 
     if (f->record_handed)
         return;
+    if (bw_fill_store_on(f) && overtaken(f)) {
+        pthread_mutex_lock(&f->lock);
+        bw_fill_lose_store(f);
+        pthread_mutex_unlock(&f->lock);
+    }
     handed = bw_fill_store_on(f) && hand_last_chunk(f) && bw_fill_store_on(f) &&
              try_to_hand(f, give_record);
     if (!handed) {
@@ -243,6 +272,14 @@ void bw_fill_hand_record(struct bw_fill *f)
 
 /* ---- the writer calls ---- */
 
+/* Fill lock held. */
+static void answered(struct bw_fill *f, uint32_t chunks)
+{
+    f->answered += chunks;
+    if (f->lent)
+        bw_account_reserve(&f->account, (f->handed - f->answered + 1) * BW_CHUNK_BLOCKS);
+}
+
 static void committed(struct bw_writer_client *c, uint32_t chunks)
 {
     struct bw_fill *f = BW_CONTAINER_OF(c, struct bw_fill, client);
@@ -252,6 +289,7 @@ static void committed(struct bw_writer_client *c, uint32_t chunks)
     pthread_mutex_lock(&f->lock);
     n = chunks - f->committed;
     f->committed = chunks;
+    answered(f, n);
     f->readable = bytes < f->have ? bytes : f->have;
     bw_window_drop_below(f, f->readable);
     if (f->readable == f->have && f->state == FILL_DONE)
@@ -292,7 +330,11 @@ static void lost(struct bw_writer_client *c, enum bw_err err)
 
     (void)err;
     pthread_mutex_lock(&f->lock);
-    bw_fill_lose_store(f);
+    answered(f, 1);
+    if (f->store == FILL_STORE_ON)
+        bw_fill_lose_store(f);
+    else if (f->stopped)
+        bw_fill_poke(f); /* its blocks are back */
     pthread_mutex_unlock(&f->lock);
     bw_fill_put(f);
 }

@@ -29,13 +29,15 @@ struct bw_account {
 bool bw_account_open(struct bw_account *a, struct bw_budget *budget, uint32_t reserve);
 /* Another reserve; false: there is no room for a larger one, and it stays as it was. */
 bool bw_account_reserve(struct bw_account *a, uint32_t reserve);
+/* The same from all of the pool, also from what is kept for new fills: where others wait for it. */
+bool bw_account_lend(struct bw_account *a, uint32_t reserve);
 /* One more block: from the reserve, else, below `most`, from the pool above its own reserve. */
 bool bw_account_take(struct bw_account *a, uint32_t most);
 void bw_account_force(
     struct bw_account *a); /* the same without asking: bytes that are here already */
-void bw_account_release(struct bw_account *a); /* a block is gone; any thread */
-void bw_account_close(struct bw_account *a);   /* no block is left */
-uint32_t bw_account_live(const struct bw_account *a);
+void bw_account_release(struct bw_account *a);       /* a block is gone; any thread */
+void bw_account_close(struct bw_account *a);         /* no block is left */
+bool bw_account_covered(const struct bw_account *a); /* are there no more than reserved? */
 
 struct bw_block {
     struct bw_budget *budget;   /* gets the bytes back, unless there is an account */
