@@ -17,6 +17,16 @@ void bw_fill_take(struct bw_fill *f)
     atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
 }
 
+bool bw_fill_try_take(struct bw_fill *f)
+{
+    unsigned refs = atomic_load(&f->refs);
+
+    while (refs != 0)
+        if (atomic_compare_exchange_weak(&f->refs, &refs, refs + 1))
+            return true;
+    return false;
+}
+
 static void unpin(struct bw_fill *f)
 {
     struct bw_pins *pins = f->fs->o.pins[f->owner];

@@ -68,6 +68,7 @@ static void sit(struct bw_fill *f, struct bw_waiter *w, bool leads)
     w->state = BW_WAITER_WAITING;
     w->sending_n = 0;
     w->parked = false;
+    w->for_commit = false;
     w->link = (h2o_linklist_t){NULL, NULL};
     f->readers++;
     atomic_fetch_add(&f->fs->busy[w->worker].n, 1);
@@ -94,6 +95,31 @@ static enum seat_taken take_seat(struct bw_fills *fs, struct slot *s, struct bw_
             sit(f, w, false);
     }
     pthread_mutex_unlock(&f->lock);
+    return taken;
+}
+
+/*
+ * The last response was not for others, but it is being stored (`no-cache`): its record will be there
+ * in a moment, and asking the origin with its validator beats fetching the whole again.  Shard lock
+ * held, under which a mark is cleared before its fill is freed.
+ */
+static enum seat_taken take_commit_seat(struct bw_fills *fs, struct slot *s, struct bw_waiter *w,
+                                        struct bw_fill **held)
+{
+    struct bw_fill *f = s->mark;
+    enum seat_taken taken = SEAT_NONE;
+
+    if (f == NULL || w->tries >= TRIES_MAX || !bw_fill_try_take(f))
+        return SEAT_NONE;
+    pthread_mutex_lock(&f->lock);
+    if (f->store == FILL_STORE_ON && f->state == FILL_DONE &&
+        f->readers < atomic_load(&fs->waiters_max)) {
+        sit(f, w, false);
+        w->for_commit = true;
+        taken = SEAT_TAKEN;
+    }
+    pthread_mutex_unlock(&f->lock);
+    *held = f; /* to be put without the shard's lock: it may be the last */
     return taken;
 }
 
@@ -127,6 +153,7 @@ static enum bw_joined join_or_lead(struct bw_fills *fs, struct bw_waiter *w,
 {
     struct shard *sh = bw_shard_of(fs, &p->key.hash);
     enum bw_joined joined = BW_JOINED_LEADS;
+    struct bw_fill *held = NULL;
     enum seat_taken seat;
     struct slot *s;
     bool pass, alone;
@@ -136,6 +163,8 @@ static enum bw_joined join_or_lead(struct bw_fills *fs, struct bw_waiter *w,
     pass = bw_slot_note(sh, s, bw_clock_ms()) == NOTE_PASS;
     alone = pass || j->alone || w->tries >= TRIES_MAX;
     seat = j->alone ? SEAT_NONE : take_seat(fs, s, w, pass);
+    if (seat == SEAT_NONE && pass && !j->alone && j->base == NULL)
+        seat = take_commit_seat(fs, s, w, &held);
     if (seat == SEAT_TAKEN)
         joined = BW_JOINED_WAITS;
     else if (seat == SEAT_SHED)
@@ -148,6 +177,10 @@ static enum bw_joined join_or_lead(struct bw_fills *fs, struct bw_waiter *w,
         joined = BW_JOINED_SHED;
     bw_slot_tidy(sh, s);
     pthread_mutex_unlock(&sh->lock);
+    if (held != NULL) {
+        bw_store_hurry(fs->o.store);
+        bw_fill_put(held);
+    }
     return joined;
 }
 

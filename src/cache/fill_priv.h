@@ -209,6 +209,8 @@ struct bw_fill {
 
 /* fill.c */
 void bw_fill_take(struct bw_fill *f);
+/* From a pointer that is no reference but cannot be freed now; false: it is being freed. */
+bool bw_fill_try_take(struct bw_fill *f);
 void bw_fill_put(struct bw_fill *f); /* the last one frees: blocks, pins, committed chunks */
 /*
  * Rule 7: NULL if there is no memory for one block.  The caller gets the owner's reference, and
@@ -232,6 +234,8 @@ char *bw_fill_put_slice(char *at, struct bw_slice in, struct bw_slice *out);
  * seat wants a walk, after the lock is dropped. */
 bool bw_seats_wake(struct bw_fill *f);
 void bw_seats_walk_own(struct bw_fill *f);
+/* The same from any thread, the owner's seat included: by message. */
+void bw_seats_tell(struct bw_fill *f);
 /* Both: the owner's thread, no lock held, and not inside the call of a waiter. */
 void bw_fill_wake(struct bw_fill *f);
 /* The waiter waits in its seat; fill lock held. */

@@ -82,6 +82,22 @@ static void told(struct bw_message *m)
     bw_fill_put(f);
 }
 
+static void tell(struct bw_fill *f, struct seat *s)
+{
+    if (!s->parked || s->told) /* told already: it will look */
+        return;
+    s->told = true;
+    bw_fill_take(f);
+    atomic_fetch_add(&f->fs->busy[s->worker].n, 1);
+    bw_loop_post(f->fs->o.loops[s->worker], &s->wake, told);
+}
+
+void bw_seats_tell(struct bw_fill *f)
+{
+    for (unsigned i = 0; i < f->fs->o.workers; i++)
+        tell(f, &f->seats[i]);
+}
+
 bool bw_seats_wake(struct bw_fill *f)
 {
     bool own = false;
@@ -89,16 +105,10 @@ bool bw_seats_wake(struct bw_fill *f)
     for (unsigned i = 0; i < f->fs->o.workers; i++) {
         struct seat *s = &f->seats[i];
 
-        if (!s->parked)
-            continue;
-        if (i == f->owner) {
-            own = true;
-        } else if (!s->told) { /* told already: it will look */
-            s->told = true;
-            bw_fill_take(f);
-            atomic_fetch_add(&f->fs->busy[i].n, 1);
-            bw_loop_post(f->fs->o.loops[i], &s->wake, told);
-        }
+        if (i == f->owner)
+            own = own || s->parked;
+        else
+            tell(f, s);
     }
     return own;
 }
@@ -127,6 +137,29 @@ void bw_fill_wake(struct bw_fill *f)
 
 /* ---- looking at the head ---- */
 
+/* Fill lock held: is a record of this fill still to come? */
+static bool landing(const struct bw_fill *f)
+{
+    return f->store == FILL_STORE_ON && (f->state == FILL_BODY || f->state == FILL_DONE);
+}
+
+bool bw_fill_await_commit(struct bw_waiter *w)
+{
+    struct bw_fill *f = w->fill;
+    bool waits;
+
+    pthread_mutex_lock(&f->lock);
+    waits = !w->for_commit && f->state == FILL_DONE && landing(f);
+    if (waits) {
+        w->for_commit = true;
+        bw_seat_park(w);
+    }
+    pthread_mutex_unlock(&f->lock);
+    if (waits)
+        bw_store_hurry(f->fs->o.store);
+    return waits;
+}
+
 enum bw_look bw_fill_look(struct bw_waiter *w, const struct bw_fill_head **head,
                           enum bw_reason *why)
 {
@@ -136,7 +169,9 @@ enum bw_look bw_fill_look(struct bw_waiter *w, const struct bw_fill_head **head,
     pthread_mutex_lock(&f->lock);
     *head = &f->head;
     *why = f->why;
-    if (!f->head_out && f->state != FILL_FAILED) {
+    if (w->for_commit && !landing(f)) {
+        look = BW_LOOK_AGAIN;
+    } else if (w->for_commit || (!f->head_out && f->state != FILL_FAILED)) {
         bw_seat_park(w);
         look = BW_LOOK_WAIT;
     } else if (f->head_out && f->verdict == VERDICT_PRIVATE && !w->leads) {

@@ -102,7 +102,7 @@ static enum bw_err give_chunk(struct bw_fill *f)
 
     pthread_mutex_lock(&f->lock);
     chunk.n = chunk_blocks(f, f->handed, blocks);
-    chunk.urgent = f->stopped;
+    chunk.urgent = f->stopped || bw_account_tight(&f->account, STORED_BLOCKS_MAX);
     chunk.expected = f->state == FILL_DONE ? f->have : f->head.length;
     pthread_mutex_unlock(&f->lock);
     if (chunk.expected == UINT64_MAX)
@@ -317,6 +317,7 @@ static void stored(struct bw_writer_client *c, enum bw_err err, enum bw_reason w
         f->joinable = false;
         f->store = FILL_STORE_LOST;
     }
+    bw_seats_tell(f); /* who waits for the record */
     pthread_mutex_unlock(&f->lock);
     bw_fills_event(f->fs, err == BW_OK ? BW_FILL_STORED : BW_FILL_STORE_FAILED);
     bw_slot_leave(f, &f->store_hash);

@@ -99,6 +99,7 @@ enum bw_lookup_answer bw_lookup(struct bw_lookup_tools *t, struct bw_lookup *l)
     if (how != FOUND)
         return miss(l, how, BW_REASON_URI_MISS);
     if (l->entry.kind == BW_ENTRY_VARY) {
+        bw_index_touch(bw_store_index(t->store), &l->hit); /* all variants hang on it */
         if (!variant_key(t, l))
             return miss(l, NOWHERE, BW_REASON_MEMORY);
         key = &l->variant;

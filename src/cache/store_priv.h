@@ -119,7 +119,6 @@ struct bw_item {
     uint64_t objid;
     struct bw_hash key; /* of a drop; primary key of a purge */
     size_t charge;
-    int64_t queued_us;
     bool urgent;
     bool soft;          /* a purge */
     uint64_t seq, mark; /* of a purge: objects from `mark` on are newer */
@@ -139,7 +138,8 @@ struct bw_writer {
     struct bw_item *first, **last; /* under the lock */
     unsigned urgent;               /* under the lock */
     unsigned flushing;             /* who waits for `idle`; under the lock */
-    bool stop, working;            /* under the lock */
+    bool stop, working, hurry;     /* under the lock */
+    int64_t committed_us;          /* when the last batch was over; under the lock */
     size_t limit;
     atomic_size_t bytes;
 };

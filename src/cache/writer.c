@@ -35,7 +35,6 @@ static void append(struct bw_writer *w, struct bw_item *it)
     bool first = w->first == NULL;
 
     it->next = NULL;
-    it->queued_us = bw_clock_mono_us();
     *w->last = it;
     w->last = &it->next;
     w->urgent += it->urgent;
@@ -57,7 +56,6 @@ void bw_writer_put_back(struct bw_store *s, struct bw_item *it)
     struct bw_writer *w = &s->writer;
 
     it->urgent = false;
-    it->queued_us = bw_clock_mono_us();
     pthread_mutex_lock(&w->lock);
     it->next = w->first;
     if (w->first == NULL)
@@ -81,11 +79,18 @@ static enum bw_err push_if_room(struct bw_store *s, struct bw_item *it)
     return BW_ERR_FULL;
 }
 
+void bw_item_put_blocks(struct bw_item *it)
+{
+    if (it->kind != BW_ITEM_CHUNK)
+        return;
+    for (size_t i = 0; i < it->chunk.n; i++)
+        bw_block_put(it->chunk.blocks[i]);
+    it->chunk.n = 0;
+}
+
 void bw_item_free(struct bw_item *it)
 {
-    if (it->kind == BW_ITEM_CHUNK)
-        for (size_t i = 0; i < it->chunk.n; i++)
-            bw_block_put(it->chunk.blocks[i]);
+    bw_item_put_blocks(it);
     free(it);
 }
 
@@ -169,12 +174,21 @@ void bw_writer_drop(struct bw_store *s, const struct bw_hash *key, uint64_t obji
 /* ---- the thread ---- */
 
 /* The lock is held: is what is queued worth a commit? */
+/*
+ * A group gathers for BW_STORE_GROUP_US from the commit before it, so that a store that is seldom
+ * written to commits at once, and a busy one ten times a second.
+ */
+static int64_t group_ends(const struct bw_writer *w)
+{
+    return w->committed_us + BW_STORE_GROUP_US;
+}
+
 static bool is_due(const struct bw_writer *w, int64_t now_us)
 {
     if (w->first == NULL)
         return false;
-    return w->stop || w->urgent > 0 || atomic_load(&w->bytes) >= BW_STORE_GROUP ||
-           now_us - w->first->queued_us >= BW_STORE_GROUP_US;
+    return w->stop || w->hurry || w->flushing > 0 || w->urgent > 0 ||
+           atomic_load(&w->bytes) >= BW_STORE_GROUP || now_us >= group_ends(w);
 }
 
 /* The lock is held. */
@@ -190,8 +204,10 @@ static struct bw_item *take_batch(struct bw_writer *w)
     }
     w->first = *end;
     *end = NULL;
-    if (w->first == NULL)
+    if (w->first == NULL) {
         w->last = &w->first;
+        w->hurry = false;
+    }
     return batch;
 }
 
@@ -219,12 +235,17 @@ static struct bw_item *collect(struct bw_store *s, bool *stop)
     int64_t since = bw_clock_mono_us();
 
     pthread_mutex_lock(&w->lock);
+    if (w->working)
+        w->committed_us = since;
+    w->working = false;
+    if (w->first == NULL)
+        pthread_cond_broadcast(&w->idle);
     for (;;) {
         int64_t now = bw_clock_mono_us(), at = next_chore(s, since);
         if (is_due(w, now) || w->stop || at <= now)
             break;
-        if (w->first != NULL && w->first->queued_us + BW_STORE_GROUP_US < at)
-            at = w->first->queued_us + BW_STORE_GROUP_US;
+        if (w->first != NULL && group_ends(w) < at)
+            at = group_ends(w);
         if (at == INT64_MAX)
             pthread_cond_wait(&w->wake, &w->lock);
         else
@@ -232,6 +253,7 @@ static struct bw_item *collect(struct bw_store *s, bool *stop)
     }
     struct bw_item *batch = is_due(w, bw_clock_mono_us()) ? take_batch(w) : NULL;
     *stop = w->stop && batch == NULL;
+    w->working = batch != NULL;
     pthread_mutex_unlock(&w->lock);
     return batch;
 }
@@ -286,9 +308,34 @@ void bw_writer_start(struct bw_store *s, size_t limit)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&w->wake, &monotonic);
+    pthread_cond_init(&w->idle, NULL);
     pthread_condattr_destroy(&monotonic);
     int rc = pthread_create(&w->thread, NULL, run, s);
     BW_ASSERT(rc == 0);
+}
+
+void bw_store_hurry(struct bw_store *s)
+{
+    struct bw_writer *w = &s->writer;
+
+    pthread_mutex_lock(&w->lock);
+    w->hurry = w->first != NULL;
+    if (w->hurry)
+        pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void bw_store_flush(struct bw_store *s)
+{
+    struct bw_writer *w = &s->writer;
+
+    pthread_mutex_lock(&w->lock);
+    w->flushing++;
+    pthread_cond_signal(&w->wake);
+    while (w->first != NULL || w->working)
+        pthread_cond_wait(&w->idle, &w->lock);
+    w->flushing--;
+    pthread_mutex_unlock(&w->lock);
 }
 
 void bw_writer_stop(struct bw_store *s)
@@ -302,4 +349,5 @@ void bw_writer_stop(struct bw_store *s)
     pthread_join(w->thread, NULL);
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->wake);
+    pthread_cond_destroy(&w->idle);
 }

@@ -198,7 +198,7 @@ enum step step_look(struct bw_request *rq)
         return STEP_WAIT;
     case BW_LOOK_HEAD:
         if (!usable_for(rq, head))
-            return try_again(rq);
+            return bw_fill_await_commit(&rq->waiter) ? STEP_WAIT : try_again(rq);
         rq->fill_head = head;
         return STEP_STREAM;
     case BW_LOOK_OWN:

@@ -149,7 +149,7 @@ def test_our_own_answers_carry_an_id_and_a_reason_in_the_form_that_was_asked_for
     assert data.headers["content-type"].startswith("application/problem+json")
     assert data.json["status"] == 502
     assert data.json["request_id"]
-    assert data.json["reason"]
+    assert data.json["detail"]
 
 
 def test_the_way_is_named_in_via(edge, origin):

@@ -119,6 +119,7 @@ struct bw_waiter {
     enum bw_waiter_state state;
     bool parked; /* wants to be woken */
     bool leads;
+    bool for_commit;   /* waits for the record, not for the bytes */
     uint8_t tries;      /* how often it was let go (rule 15) */
     uint64_t position;  /* of the body: next byte to be read */
     uint64_t end;       /* exclusive; UINT64_MAX: to the end of the body */
@@ -203,6 +204,12 @@ void bw_fill_read(struct bw_waiter *w, size_t n);
 void bw_fill_sent(struct bw_waiter *w);
 /* Is the length known now (the body is whole)?  For a response that began without one. */
 bool bw_fill_whole(const struct bw_waiter *w, uint64_t *length);
+/*
+ * The head is not for this request as it is, but its record will be in a moment (it is to be
+ * revalidated): wait for the commit.  True: `wake` comes, then bw_fill_look() says AGAIN.  False:
+ * nothing is to be waited for.
+ */
+bool bw_fill_await_commit(struct bw_waiter *w);
 /* After BW_BYTES_END: the trailers, perhaps none; they live as long as the fill. */
 const struct bw_fields *bw_fill_trailers(const struct bw_waiter *w);
 /*

@@ -36,6 +36,10 @@ struct bw_store_options {
 struct bw_store *bw_store_open(const struct bw_store_options *o, char *why, size_t why_len);
 /* Commits what is queued, stops the writer, closes.  All readers have been freed before. */
 void bw_store_close(struct bw_store *s);
+/* Somebody waits for what is queued: commit it now, not when a group is full.  Any thread. */
+void bw_store_hurry(struct bw_store *s);
+/* Blocks until everything queued so far is committed and answered; not for an event loop. */
+void bw_store_flush(struct bw_store *s);
 
 struct bw_index *bw_store_index(struct bw_store *s);
 const struct bw_hash_secret *bw_store_secret(const struct bw_store *s); /* made at birth */
