@@ -1,6 +1,7 @@
 """TLS to the origin: the name and the chain are verified, or nothing is said."""
 import socket
 import ssl
+import threading
 
 import pytest
 
@@ -48,19 +49,24 @@ def test_another_ca_is_not_believed(edges, origins, certs):
     assert origin.saw("/news") == 0
 
 
-def test_an_origin_that_speaks_no_tls_is_an_error(edges, origin, certs):
-    origin.serves("/news", "today")
-    edge = edges(pools={"origin": {"servers": [origin.url.replace("http:", "https:")],
-                                   "tls": {"trust": [certs.ca]}}})
-
-    page = edge.get("/news")
+def test_an_origin_that_speaks_no_tls_is_an_error(edges, certs):
+    def refuse(listener):
+        connection, _ = listener.accept()
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        connection.close()
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        threading.Thread(target=refuse, args=(plain,), daemon=True).start()
+        edge = edges(pools={"origin": {"servers": [f"https://127.0.0.1:{plain.getsockname()[1]}"],
+                                       "tls": {"trust": [certs.ca]}}})
+        page = edge.get("/news")
 
     assert (page.status, page.why) == (502, "tls")
 
 
 def test_verification_can_be_given_up(edges, origins, certs):
     origin = secure(origins, certs.another().server("other.test"))
-    edge = edges(pools=pool(origin, certs, mode="full"))
+    edge = edges(pools={"origin": {"servers": [origin.url], "tls": {"mode": "full"}}})
 
     assert edge.get("/news").text == "today"
 

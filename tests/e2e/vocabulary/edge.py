@@ -189,11 +189,18 @@ class Edge:
         self.running()
         return Client(address or self.address, **options)
 
-    def request(self, method, target, headers=(), body=None, host="edge.test", version="HTTP/1.1", **options):
-        """One request on a connection of its own."""
+    def request(self, method, target, headers=(), body=None, host="edge.test", version="HTTP/1.1", settle=True,
+                **options):
+        """One request on a connection of its own.
+
+        What was fetched to be stored is in the store when this returns, unless a fill is being held up.
+        """
         with self.connect(**options) as client:
             client.send(request(method, target, headers, body, host, version))
-            return client.page(method)
+            page = client.page(method)
+        if settle and page.cache_status.get("stored"):
+            self.settles()
+        return page
 
     def get(self, target, **options):
         return self.request("GET", target, **options)
@@ -233,6 +240,11 @@ class Edge:
     def has_waiting(self, count):
         """Wait until so many requests wait in fills."""
         until(lambda: self.stats()["now"]["requests_waiting"] >= count, f"{count} requests waiting", DEADLINE * SLOW)
+
+    def settles(self):
+        """Wait until no fill is under way, but no longer than a second."""
+        with contextlib.suppress(AssertionError):
+            until(lambda: self.stats()["now"]["fills"] == 0, "no fill under way", 1)
 
     def is_idle(self):
         """Wait until no fill is under way, so that what was fetched is stored."""
@@ -286,8 +298,7 @@ class Crowd:
     def ask(self, edge, index, target, options):
         try:
             one = target(index) if callable(target) else target
-            self.pages[index] = edge.request(options.get("method", "GET"), one,
-                                             **{k: v for k, v in options.items() if k != "method"})
+            self.pages[index] = edge.get(one, settle=False, **options)
         except (OSError, Broken) as error:
             self.errors.append(error)
 

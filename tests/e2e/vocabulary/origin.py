@@ -6,7 +6,6 @@ request that it cannot frame is kept in `origin.nonsense`, and `origin` fails th
 import contextlib
 import socket
 import ssl
-import struct
 import threading
 import time
 from email.utils import formatdate
@@ -56,7 +55,7 @@ class Answer:
         self.interim = interim  # raw bytes, or statuses, sent before the answer
         self.rate = rate  # bytes a second
         self.raw, self.close = raw, close  # bytes instead of an answer of our making
-        self.dies_after, self.length = dies_after, length  # resets after so many bytes of the body; announced length
+        self.dies_after, self.length = dies_after, length  # closes after so many bytes of the body; announced length
         self.date, self.then = date, then  # then(connection, request): takes the connection over after the head
         self.fields = [(name.replace("_", "-").title(), value) for name, value in fields.items()]
         self.fields += list((headers or {}).items())
@@ -134,7 +133,7 @@ class Origin:
         self.routes[path] = Answer(raw=raw, close=close)
 
     def dies(self, path, after=0, length=1000, **options):
-        """Announce `length` bytes, send `after` of them, reset the connection."""
+        """Announce `length` bytes, send `after` of them, close the connection."""
         self.routes[path] = Answer(b"x" * length, dies_after=after, **options)
 
     @contextlib.contextmanager
@@ -290,7 +289,6 @@ class Origin:
             return not answer.close
         if answer.dies_after is not None:
             self.send_body(connection, answer.body[: answer.dies_after], answer)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return False
         self.send_body(connection, answer.body, answer)
         if answer.chunked:
