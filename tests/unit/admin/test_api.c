@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -210,13 +211,72 @@ TEST(a_request_from_before_a_reload_is_not_counted_for_a_wrong_rule)
     stop(&r);
 }
 
+struct crowd {
+    struct rig *rig;
+    struct bw_conf *confs[2];
+    int worker;
+};
+
+enum { CROWD_REQUESTS = 20000 };
+
+static void *keep_counting(void *arg)
+{
+    struct crowd *crowd = arg;
+    char host[32];
+
+    for (int i = 0; i < CROWD_REQUESTS; i++) {
+        if (i % 500 == 0)
+            bw_counters_set_rules(crowd->rig->counters[crowd->worker], crowd->confs[i / 500 % 2]);
+        snprintf(host, sizeof(host), "h%d.test", i % 700);
+        account(crowd->rig, crowd->worker, host, 1, BW_OUTCOME_HIT);
+    }
+    return NULL;
+}
+
+static double sum_of(json_t *groups)
+{
+    void *i = json_object_iter(groups);
+    double sum = 0;
+
+    for (; i != NULL; i = json_object_iter_next(groups, i))
+        sum += at(json_object_iter_value(i), "requests");
+    return sum;
+}
+
+TEST(nothing_is_lost_while_workers_count_reload_and_meet_new_hosts_under_the_reader)
+{
+    struct rig r;
+    struct crowd crowds[2];
+    pthread_t threads[2];
+    json_t *s;
+
+    start(&r, false);
+    for (int i = 0; i < 2; i++) {
+        crowds[i] = (struct crowd){.rig = &r, .worker = i};
+        crowds[i].confs[0] = r.conf;
+        crowds[i].confs[1] = load("[{name: new}]");
+        assert_int_equal(pthread_create(&threads[i], NULL, keep_counting, &crowds[i]), 0);
+    }
+    for (int i = 0; i < 200; i++)
+        bw_admin_tick(r.admin);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    s = stats(&r);
+    assert_true(at(s, "since_start/requests") == 2 * CROWD_REQUESTS);
+    assert_true(at(s, "rules/pages/requests") == CROWD_REQUESTS);
+    assert_true(at(s, "rules/new/requests") == CROWD_REQUESTS);
+    assert_true(sum_of(json_object_get(s, "hosts")) == 2 * CROWD_REQUESTS);
+    json_decref(s);
+    for (int i = 0; i < 2; i++)
+        bw_conf_put(crowds[i].confs[1]);
+    stop(&r);
+}
+
 TEST(hosts_are_bounded_and_what_exceeds_them_is_counted_together)
 {
     struct rig r;
-    json_t *s, *hosts, *host;
-    const char *name;
+    json_t *s, *hosts;
     char text[32];
-    double sum = 0;
 
     start(&r, false);
     for (int i = 0; i < 5000; i++) {
@@ -226,8 +286,7 @@ TEST(hosts_are_bounded_and_what_exceeds_them_is_counted_together)
     s = stats(&r);
     hosts = json_object_get(s, "hosts");
     assert_int_equal(json_object_size(hosts), 257);
-    json_object_foreach(hosts, name, host) sum += at(host, "requests");
-    assert_true(sum == 5000);
+    assert_true(sum_of(hosts) == 5000);
     assert_true(at(hosts, "(other)/requests") == 5000 - 256);
     json_decref(s);
     stop(&r);
@@ -391,6 +450,7 @@ int main(void)
         RUN(shares_are_null_while_nothing_was_asked),
         RUN(a_rule_keeps_its_figures_over_a_reload_that_moves_it),
         RUN(a_request_from_before_a_reload_is_not_counted_for_a_wrong_rule),
+        RUN(nothing_is_lost_while_workers_count_reload_and_meet_new_hosts_under_the_reader),
         RUN(hosts_are_bounded_and_what_exceeds_them_is_counted_together),
         RUN(a_host_that_comes_back_after_a_flood_of_others_is_counted_again),
         RUN(a_host_cannot_look_like_anything_but_a_host),
