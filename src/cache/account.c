@@ -115,3 +115,12 @@ bool bw_account_covered(const struct bw_account *a)
 
     return live_of(blocks) <= reserve_of(blocks);
 }
+
+bool bw_account_tight(const struct bw_account *a, uint32_t most)
+{
+    uint32_t live = live_of(atomic_load(&a->blocks));
+    size_t limit = a->budget->limit - a->budget->limit / 8;
+
+    return live + BW_CHUNK_BLOCKS > most ||
+           bw_budget_used(a->budget) + BW_CHUNK_BLOCKS * block_bytes > limit;
+}

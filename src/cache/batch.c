@@ -311,7 +311,6 @@ static void finish_items(struct bw_store *s, struct bw_item *items, bool failed)
 
     for (struct bw_item *it = items; it != NULL; it = next) {
         next = it->next;
-        atomic_fetch_sub(&s->writer.bytes, it->charge);
         forget(s, it);
         if (it->kind == BW_ITEM_PURGE && !failed)
             bw_purge_committed(s, it->seq);
@@ -319,6 +318,18 @@ static void finish_items(struct bw_store *s, struct bw_item *items, bool failed)
             bw_writer_put_back(s, it);
         else
             bw_item_free(it);
+    }
+}
+
+/*
+ * Before the answers: the last of them may end the client, to whose account the blocks go, and whoever
+ * is answered may come back with the next chunk at once.
+ */
+static void leave_queue(struct bw_store *s, struct bw_item *items)
+{
+    for (struct bw_item *it = items; it != NULL; it = it->next) {
+        atomic_fetch_sub(&s->writer.bytes, it->charge);
+        bw_item_put_blocks(it);
     }
 }
 
@@ -333,9 +344,7 @@ void bw_batch_run(struct bw_store *s, struct bw_item *items)
     }
     if (rc != 0)
         fail_all(s, items, rc);
-    /* before the answers: the last of them may end the client, to whose account the blocks go */
-    for (struct bw_item *it = items; it != NULL; it = it->next)
-        bw_item_put_blocks(it);
+    leave_queue(s, items);
     for (struct bw_item *it = items; it != NULL; it = it->next)
         if (it->kind == BW_ITEM_CHUNK)
             answer_chunk(s, it);

@@ -35,8 +35,9 @@ bool bw_account_lend(struct bw_account *a, uint32_t reserve);
 bool bw_account_take(struct bw_account *a, uint32_t most);
 void bw_account_force(
     struct bw_account *a); /* the same without asking: bytes that are here already */
-void bw_account_release(struct bw_account *a);       /* a block is gone; any thread */
-void bw_account_close(struct bw_account *a);         /* no block is left */
+void bw_account_release(struct bw_account *a);                    /* a block is gone; any thread */
+void bw_account_close(struct bw_account *a);                      /* no block is left */
+bool bw_account_tight(const struct bw_account *a, uint32_t most); /* is one more chunk too much? */
 bool bw_account_covered(const struct bw_account *a); /* are there no more than reserved? */
 
 struct bw_block {
