@@ -90,23 +90,31 @@ static int hex_digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* The decoded value of a form's field; false: not there, too long, or not plain text. */
+/* The byte at `*s`, which moves behind it; -1: a '%' without two digits. */
+static int decode_byte(struct bw_slice *s)
+{
+    size_t n = s->base[0] == '%' ? 3 : 1;
+    int high, low, c = s->base[0] == '+' ? ' ' : (unsigned char)s->base[0];
+
+    if (n > s->len)
+        return -1;
+    if (n == 3) {
+        high = hex_digit(s->base[1]);
+        low = hex_digit(s->base[2]);
+        c = high < 0 || low < 0 ? -1 : high * 16 + low;
+    }
+    *s = bw_slice(s->base + n, s->len - n);
+    return c;
+}
+
+/* The decoded value of a form's field; false: empty, too long, or not plain text. */
 static bool decode(struct bw_slice s, char *out, size_t cap)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < s.len; i++) {
-        int c = s.base[i] == '+' ? ' ' : (unsigned char)s.base[i];
+    while (s.len > 0) {
+        int c = decode_byte(&s);
 
-        if (c == '%') {
-            int high = i + 2 < s.len ? hex_digit(s.base[i + 1]) : -1;
-            int low = high >= 0 ? hex_digit(s.base[i + 2]) : -1;
-
-            if (low < 0)
-                return false;
-            c = high * 16 + low;
-            i += 2;
-        }
         if (c < 0x20 || c > 0x7E || n + 1 >= cap)
             return false;
         out[n++] = (char)c;

@@ -4,6 +4,7 @@
  * Hosts are as many as clients like; here too a group that was idle for a minute gives way when
  * all are taken, and its figures go to the common group, so that the sums stay true.
  */
+#include "breakwater/base/check.h"
 #include "breakwater/base/mem.h"
 #include "breakwater/config/conf.h"
 #include "breakwater/config/rules.h"
@@ -109,6 +110,7 @@ static void gather_all_rules(struct bw_groups *g, struct bw_counters *c, int64_t
 {
     struct bw_rule_figures *current = atomic_load_explicit(&c->rules, memory_order_acquire);
 
+    BW_ASSERT(current != NULL);
     for (struct bw_rule_figures *r = current; r != NULL; r = r->older)
         gather_rules(g, r, now_s);
     bw_rule_figures_free(current->older);
@@ -134,6 +136,7 @@ static bool make_room(struct bw_groups *g, int64_t now_s)
         if ((*link)->used_s < (*oldest)->used_s)
             oldest = link;
     gone = *oldest;
+    BW_ASSERT(gone != NULL); /* only asked for when there are too many */
     if (gone->used_s + BW_HOST_IDLE_S > now_s)
         return false;
     bw_sums_add(&g->other_hosts.total, &gone->total);

@@ -30,11 +30,11 @@ static char *make_text(const char *s)
     return copy;
 }
 
-static void set(json_t *object, const char *key, json_t *value)
+static void set(json_t *into, const char *key, json_t *value)
 {
     char *text = make_text(key);
 
-    json_object_set_new(object, text, value);
+    json_object_set_new(into, text, value);
     free(text);
 }
 
@@ -91,21 +91,21 @@ static void set_spans(json_t *spans, json_t *whole, const struct bw_window *w,
     struct bw_sums sums;
 
     for (enum bw_span span = BW_SPAN_MINUTE; span < BW_SPAN_START; span++) {
-        json_t *object = json_object();
+        json_t *sum = json_object();
 
         bw_window_sum(w, span, total, &sums);
-        set_sums(object, &sums);
-        set(spans, names[span], object);
+        set_sums(sum, &sums);
+        set(spans, names[span], sum);
     }
     set_sums(whole, total);
 }
 
 static void set_group(json_t *groups, const char *name, const struct bw_group *g)
 {
-    json_t *object = json_object();
+    json_t *figures = json_object();
 
-    set_spans(object, object, &g->window, &g->total);
-    set(groups, name, object);
+    set_spans(figures, figures, &g->window, &g->total);
+    set(groups, name, figures);
 }
 
 /* Names of rules and hosts, and the common group under a name that neither can have. */

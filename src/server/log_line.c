@@ -269,7 +269,7 @@ static void combined_request(struct line *l, const struct bw_log_entry *e)
     put(l, " \"", 2);
     put_foreign(l, e->method, SMALL_FIELD);
     put(l, " ", 1);
-    l->end = end - 2 * AGENT_FIELD - NAME_FIELD;
+    l->end = end - AGENT_FIELD - AGENT_FIELD - NAME_FIELD;
     put_foreign(l, e->target, SIZE_MAX);
     l->end = end;
     put(l, " ", 1);
