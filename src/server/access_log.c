@@ -6,8 +6,13 @@
  * workers never mix.  The writer looks ten times a second, or as soon as a ring is a quarter full.
  *
  * Where the destination may block (a pipe, a terminal), the writer asks before each piece of at
- * most PIPE_BUF bytes, so that a reader who has stopped reading cannot hold up the shutdown.  Lines
- * that cannot be written are dropped and counted: the log never stops the process or a worker.
+ * most PIPE_BUF bytes, so that a reader who has stopped reading cannot hold up the shutdown or a
+ * reload.  Such a piece is whole lines, which the kernel does not mix with what others write there
+ * (pipe(7)).  Lines that cannot be written are dropped and counted: the log never stops the process
+ * or a worker.
+ *
+ * A reload marks in each ring where the lines of the new destination begin: what was written before
+ * goes to the old one, what is written afterwards to the new one, however late the writer is.
  */
 #include "breakwater/server/access_log.h"
 
@@ -35,8 +40,9 @@
 enum {
     RING_BYTES = 1 << 20, /* untouched pages cost nothing */
     WAKE_BYTES = RING_BYTES / 4,
+    BATCH_BYTES = 64 * 1024,
     PERIOD_MS = 100,
-    GIVE_UP_MS = 1000, /* at the end, for a reader who does not read */
+    GIVE_UP_MS = 1000, /* for a reader who does not read, at the end or when he is left */
     OFF = -1,          /* instead of a format */
     NOWHERE = -1,      /* instead of a descriptor */
     NO_CHANGE = -2,    /* likewise */
@@ -50,6 +56,8 @@ struct bw_log_ring {
     _Alignas(64) atomic_size_t taken; /* the writer's: bytes ever taken out */
     _Atomic uint64_t lost; /* lines that the writer could not write; the worker counts them */
     char *bytes;
+    size_t mark;  /* under the log's lock: where the lines of `next_fd` begin */
+    size_t until; /* the writer's: how far it goes in this look */
 };
 
 struct bw_access_log {
@@ -60,13 +68,15 @@ struct bw_access_log {
     unsigned workers;
     struct bw_log_ring *rings;
     pthread_t writer;
-    pthread_mutex_t lock; /* of `next_fd` */
-    int next_fd;          /* to be written to from now on, or NO_CHANGE */
+    pthread_mutex_t lock; /* of `next_fd` and the marks; never held while the kernel works */
+    int next_fd;          /* to be written to from the marks on, or NO_CHANGE */
+    atomic_bool leaving;  /* `fd` is to be given up for another one */
     /* the writer's own */
     int fd; /* or NOWHERE */
     bool may_block;
     bool torn;          /* the last thing written was no whole line */
-    int64_t give_up_us; /* 0: not closing yet */
+    int64_t give_up_us; /* 0: neither closing nor leaving */
+    char batch[BATCH_BYTES];
 };
 
 /* ---- the worker's side ---- */
@@ -147,21 +157,42 @@ static bool is_blocking(int fd)
     return fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode));
 }
 
+/* How long to wait for room before looking again; 0: it is time to go. */
+static int patience_ms(struct bw_access_log *log)
+{
+    if (log->give_up_us == 0 && (atomic_load(&log->closing) || atomic_load(&log->leaving)))
+        log->give_up_us = bw_clock_mono_us() + GIVE_UP_MS * INT64_C(1000);
+    if (log->give_up_us == 0)
+        return PERIOD_MS;
+    int64_t left_ms = (log->give_up_us - bw_clock_mono_us()) / 1000;
+    return left_ms <= 0 ? 0 : left_ms < PERIOD_MS ? (int)left_ms : PERIOD_MS;
+}
+
 /* Is there room for PIPE_BUF bytes?  false: it is time to go, and there is none. */
 static bool wait_for_room(struct bw_access_log *log)
 {
     struct pollfd p = {.fd = log->fd, .events = POLLOUT};
 
     for (;;) {
-        if (poll(&p, 1, PERIOD_MS) != 0)
+        int ms = patience_ms(log);
+        if (poll(&p, 1, ms) != 0)
             return true; /* an error shows in write() */
-        if (log->give_up_us == 0 && atomic_load(&log->closing))
-            log->give_up_us = bw_clock_mono_us() + GIVE_UP_MS * INT64_C(1000);
-        if (log->give_up_us != 0 && bw_clock_mono_us() >= log->give_up_us) {
+        if (ms == 0) {
             errno = ETIMEDOUT;
             return false;
         }
     }
+}
+
+/* How much to write at once: all of it to a file, whole lines where others may write too. */
+static size_t piece_of(const struct bw_access_log *log, const char *bytes, size_t n)
+{
+    const char *end;
+
+    if (!log->may_block || n <= PIPE_BUF)
+        return n;
+    end = memrchr(bytes, '\n', PIPE_BUF);
+    return end != NULL ? (size_t)(end + 1 - bytes) : PIPE_BUF;
 }
 
 /* Returns how many bytes were written; less than n after an error. */
@@ -170,29 +201,16 @@ static size_t write_all(struct bw_access_log *log, const char *bytes, size_t n)
     size_t done = 0;
 
     while (done < n) {
-        size_t piece = n - done;
-
-        if (log->may_block && piece > PIPE_BUF)
-            piece = PIPE_BUF;
         if (log->may_block && !wait_for_room(log))
             return done;
-        ssize_t written = write(log->fd, bytes + done, piece);
-        if (written < 0 && (errno == EINTR || errno == EAGAIN))
+        ssize_t written = write(log->fd, bytes + done, piece_of(log, bytes + done, n - done));
+        if (written < 0 && (errno == EINTR || errno == EAGAIN) && patience_ms(log) > 0)
             continue;
         if (written <= 0)
             return done;
         done += (size_t)written;
     }
     return done;
-}
-
-static uint64_t lines_behind(const struct bw_log_ring *ring, size_t from, size_t to)
-{
-    uint64_t lines = 0;
-
-    for (size_t i = from; i < to; i++)
-        lines += ring->bytes[i % RING_BYTES] == '\n';
-    return lines;
 }
 
 static void use_fd(struct bw_access_log *log, int fd)
@@ -202,16 +220,7 @@ static void use_fd(struct bw_access_log *log, int fd)
     log->fd = fd;
     log->may_block = is_blocking(fd);
     log->torn = false;
-}
-
-static void take_next_fd(struct bw_access_log *log)
-{
-    pthread_mutex_lock(&log->lock);
-    int fd = log->next_fd;
-    log->next_fd = NO_CHANGE;
-    pthread_mutex_unlock(&log->lock);
-    if (fd != NO_CHANGE)
-        use_fd(log, fd);
+    log->give_up_us = 0;
 }
 
 /* A line that was cut by an error must not run into the next one. */
@@ -222,34 +231,49 @@ static bool mend(struct bw_access_log *log)
     return !log->torn;
 }
 
-/* Of `n` bytes from `taken` on only `done` could be written. */
-static void give_up_lines(struct bw_log_ring *ring, size_t taken, size_t done, size_t n)
+/* What is left of a batch is dropped; its first line may be half written. */
+static void give_up_lines(struct bw_log_ring *ring, const char *bytes, size_t done, size_t n)
 {
+    uint64_t lines = 0;
+
     bw_log_limited(BW_LOG_ERROR, "access log", "", "the access log cannot be written: %s",
                    strerror(errno));
     if (done > 0)
-        ring->log->torn = ring->bytes[(taken + done - 1) % RING_BYTES] != '\n';
-    atomic_fetch_add_explicit(&ring->lost, lines_behind(ring, taken + done, taken + n),
-                              memory_order_relaxed);
+        ring->log->torn = bytes[done - 1] != '\n';
+    for (size_t i = done; i < n; i++)
+        lines += bytes[i] == '\n';
+    atomic_fetch_add_explicit(&ring->lost, lines, memory_order_relaxed);
+}
+
+/* Moves as many whole lines as fit into the batch; their place in the ring is free at once. */
+static size_t take_batch(struct bw_log_ring *ring)
+{
+    char *batch = ring->log->batch;
+    size_t taken = atomic_load_explicit(&ring->taken, memory_order_relaxed);
+    size_t n = ring->until - taken < BATCH_BYTES ? ring->until - taken : BATCH_BYTES;
+    size_t from = taken % RING_BYTES, first = RING_BYTES - from < n ? RING_BYTES - from : n;
+    const char *end;
+
+    memcpy(batch, ring->bytes + from, first);
+    memcpy(batch + first, ring->bytes, n - first);
+    end = memrchr(batch, '\n', n);
+    n = end != NULL ? (size_t)(end + 1 - batch) : 0;
+    atomic_store_explicit(&ring->taken, taken + n, memory_order_release);
+    return n;
 }
 
 static void empty_ring(struct bw_log_ring *ring)
 {
     struct bw_access_log *log = ring->log;
-    size_t taken = atomic_load_explicit(&ring->taken, memory_order_relaxed);
-    size_t n = atomic_load_explicit(&ring->filled, memory_order_acquire) - taken, done = n;
-    size_t from = taken % RING_BYTES, first = RING_BYTES - from < n ? RING_BYTES - from : n;
+    size_t n;
 
-    if (n > 0 && log->fd < 0)
-        take_next_fd(log); /* the log was switched on before these lines were written */
-    if (n > 0 && log->fd >= 0) {
-        done = mend(log) ? write_all(log, ring->bytes + from, first) : 0;
-        if (done == first && n > first)
-            done += write_all(log, ring->bytes, n - first);
+    while ((n = take_batch(ring)) > 0) {
+        if (log->fd < 0)
+            continue; /* the log was switched off while the line was written */
+        size_t done = mend(log) ? write_all(log, log->batch, n) : 0;
+        if (done < n)
+            give_up_lines(ring, log->batch, done, n);
     }
-    if (done < n)
-        give_up_lines(ring, taken, done, n);
-    atomic_store_explicit(&ring->taken, taken + n, memory_order_release);
 }
 
 static void sleep_until_woken(struct bw_access_log *log)
@@ -265,6 +289,40 @@ static void sleep_until_woken(struct bw_access_log *log)
     atomic_store_explicit(&log->awake, false, memory_order_release);
 }
 
+/* How far each ring goes to the present destination, and which comes next, or NO_CHANGE. */
+static int survey(struct bw_access_log *log)
+{
+    pthread_mutex_lock(&log->lock);
+    int next = log->next_fd;
+    log->next_fd = NO_CHANGE;
+    if (next == NO_CHANGE)
+        atomic_store(&log->leaving, false);
+    for (unsigned i = 0; i < log->workers; i++) {
+        struct bw_log_ring *r = &log->rings[i];
+
+        r->until =
+            next != NO_CHANGE ? r->mark : atomic_load_explicit(&r->filled, memory_order_acquire);
+    }
+    pthread_mutex_unlock(&log->lock);
+    return next;
+}
+
+/* One look at all rings; again at once after a change of the destination. */
+static void empty_rings(struct bw_access_log *log)
+{
+    int next;
+
+    do {
+        next = survey(log);
+        if (next == NO_CHANGE && !atomic_load(&log->closing))
+            log->give_up_us = 0;
+        for (unsigned i = 0; i < log->workers; i++)
+            empty_ring(&log->rings[i]);
+        if (next != NO_CHANGE)
+            use_fd(log, next);
+    } while (next != NO_CHANGE);
+}
+
 static void *run_writer(void *arg)
 {
     struct bw_access_log *log = arg;
@@ -273,9 +331,7 @@ static void *run_writer(void *arg)
     do {
         sleep_until_woken(log);
         closing = atomic_load(&log->closing);
-        for (unsigned i = 0; i < log->workers; i++)
-            empty_ring(&log->rings[i]);
-        take_next_fd(log);
+        empty_rings(log);
     } while (!closing);
     use_fd(log, NOWHERE);
     return NULL;
@@ -291,17 +347,20 @@ static bool is_standard(const struct bw_log_conf *conf, int *fd)
     return *fd >= 0;
 }
 
-/* A descriptor of our own, NOWHERE where the log is off; false: `why` says why. */
+/*
+ * A descriptor of our own, NOWHERE where the log is off; false: `why` says why.  A named pipe that
+ * nobody reads is an error: to wait for a reader would stop the control thread.
+ */
 static bool open_destination(const struct bw_log_conf *conf, int *fd, char *why, size_t why_len)
 {
+    const int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     int standard;
 
     *fd = NOWHERE;
     if (!conf->access)
         return true;
-    *fd = is_standard(conf, &standard)
-              ? fcntl(standard, F_DUPFD_CLOEXEC, 0)
-              : open(conf->access_to, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    *fd = is_standard(conf, &standard) ? fcntl(standard, F_DUPFD_CLOEXEC, 0)
+                                       : open(conf->access_to, flags, 0640);
     if (*fd >= 0)
         return true;
     snprintf(why, why_len,
@@ -387,6 +446,12 @@ struct bw_access_log *bw_access_log_new(const struct bw_log_conf *conf,
     return NULL;
 }
 
+static void mark_rings(struct bw_access_log *log)
+{
+    for (unsigned i = 0; i < log->workers; i++)
+        log->rings[i].mark = atomic_load_explicit(&log->rings[i].filled, memory_order_acquire);
+}
+
 enum bw_err bw_access_log_reopen(struct bw_access_log *log, const struct bw_log_conf *conf,
                                  char *why, size_t why_len)
 {
@@ -397,6 +462,9 @@ enum bw_err bw_access_log_reopen(struct bw_access_log *log, const struct bw_log_
     pthread_mutex_lock(&log->lock);
     unused = log->next_fd;
     log->next_fd = fd;
+    atomic_store(&log->leaving, true);
+    if (unused == NO_CHANGE) /* else what was meant for the unused one goes to this one */
+        mark_rings(log);
     pthread_mutex_unlock(&log->lock);
     if (unused >= 0)
         close(unused);

@@ -1,5 +1,7 @@
+/* The access log from the ring to the file: order, whole lines, drops, reloads, broken ends. */
 #include "breakwater/admin/figures.h"
 #include "breakwater/base/buf.h"
+#include "breakwater/base/mem.h"
 #include "breakwater/server/access_log.h"
 
 #include "unit.h"
@@ -9,6 +11,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct rig {
@@ -204,25 +207,162 @@ TEST(a_line_comes_without_waiting_for_the_end)
     finish(&r);
 }
 
-TEST(after_a_reopen_lines_go_to_the_new_file)
+static void reopen(struct rig *r, const char *where)
+{
+    struct bw_log_conf conf = to(where);
+    char why[256];
+
+    assert_int_equal(bw_access_log_reopen(r->log, &conf, why, sizeof(why)), BW_OK);
+}
+
+TEST(lines_go_to_the_file_that_was_open_when_they_were_written)
 {
     struct rig r;
     struct bw_buf old, fresh;
-    struct bw_log_conf conf;
-    char why[256];
 
     begin(&r);
     start(&r, r.file);
+    say(&r, 0, "/before");
+    say(&r, 1, "/before");
     assert_int_equal(rename(r.file, r.other), 0);
-    conf = to(r.file);
-    assert_int_equal(bw_access_log_reopen(r.log, &conf, why, sizeof(why)), BW_OK);
-    say(&r, 0, "/a");
+    reopen(&r, r.file);
+    say(&r, 0, "/after");
+    say(&r, 1, "/after");
     bw_access_log_free(r.log);
     old = read_file(r.other);
     fresh = read_file(r.file);
-    assert_int_equal(lines(&old) + lines(&fresh), 1);
+    assert_int_equal(lines(&old), 2);
+    assert_int_equal(lines(&fresh), 2);
+    assert_false(holds(&old, "/after"));
+    assert_false(holds(&fresh, "/before"));
     bw_buf_free(&old);
     bw_buf_free(&fresh);
+    finish(&r);
+}
+
+TEST(reloads_under_way_lose_no_line)
+{
+    struct rig r;
+    struct bw_buf one, two;
+    pthread_t other;
+
+    begin(&r);
+    start(&r, r.file);
+    assert_int_equal(pthread_create(&other, NULL, write_many, &r), 0);
+    for (int i = 0; i < 5000; i++) {
+        say(&r, 0, "/first");
+        if (i % 50 == 0)
+            reopen(&r, i % 100 == 0 ? r.other : r.file);
+    }
+    pthread_join(other, NULL);
+    bw_access_log_free(r.log);
+    one = read_file(r.file);
+    two = read_file(r.other);
+    assert_int_equal(lines(&one) + lines(&two) + dropped(&r, 0) + dropped(&r, 1), 55000);
+    bw_buf_free(&one);
+    bw_buf_free(&two);
+    finish(&r);
+}
+
+TEST(a_reload_leaves_a_destination_that_stands_still)
+{
+    struct rig r;
+    struct bw_buf text = {0};
+    char where[32];
+    int ends[2];
+
+    begin(&r);
+    assert_int_equal(pipe(ends), 0);
+    snprintf(where, sizeof(where), "/proc/self/fd/%d", ends[1]);
+    start(&r, where);
+    for (int i = 0; i < 2000; i++)
+        say(&r, 0, "/stuck");
+    reopen(&r, r.file);
+    say(&r, 0, "/free");
+    while (lines(&text) == 0) { /* as long as nobody ends the test */
+        bw_buf_free(&text);
+        text = read_file(r.file);
+    }
+    assert_int_equal(lines(&text), 1);
+    assert_true(holds(&text, "/free"));
+    bw_buf_free(&text);
+    bw_access_log_free(r.log);
+    close(ends[1]);
+    text = read_fd(ends[0]);
+    assert_int_equal(lines(&text) + dropped(&r, 0), 2000);
+    bw_buf_free(&text);
+    finish(&r);
+}
+
+TEST(a_full_disk_costs_lines_that_are_counted)
+{
+    struct rig r;
+
+    begin(&r);
+    start(&r, "/dev/full");
+    for (int i = 0; i < 500; i++)
+        say(&r, 1, "/a");
+    bw_access_log_free(r.log);
+    assert_int_equal(dropped(&r, 1), 500);
+    finish(&r);
+}
+
+TEST(a_named_pipe_that_nobody_reads_does_not_hold_up_the_start)
+{
+    struct rig r;
+    struct bw_log_conf conf;
+    char why[256] = "";
+
+    begin(&r);
+    assert_int_equal(mkfifo(r.file, 0600), 0);
+    conf = to(r.file);
+    assert_null(bw_access_log_new(&conf, r.counters, 2, why, sizeof(why)));
+    assert_non_null(strstr(why, r.file));
+    finish(&r);
+}
+
+static void *read_all(void *arg)
+{
+    struct bw_buf *text = bw_alloc(sizeof(*text));
+
+    *text = read_fd(*(int *)arg);
+    return text;
+}
+
+static bool is_whole(struct bw_slice line)
+{
+    return bw_slice_eq(line, BW_S("other")) ||
+           (bw_slice_starts(line, BW_S("{\"time\"")) && bw_slice_ends(line, BW_S("\"/a\"}")));
+}
+
+TEST(others_who_write_to_the_same_pipe_do_not_tear_lines)
+{
+    struct rig r;
+    struct bw_buf *text;
+    struct bw_slice line, rest;
+    pthread_t reader;
+    char where[32];
+    int ends[2];
+
+    begin(&r);
+    assert_int_equal(pipe(ends), 0);
+    snprintf(where, sizeof(where), "/proc/self/fd/%d", ends[1]);
+    start(&r, where);
+    assert_int_equal(pthread_create(&reader, NULL, read_all, &ends[0]), 0);
+    for (int i = 0; i < 5000; i++) {
+        say(&r, 0, "/a");
+        assert_int_equal(write(ends[1], "other\n", 6), 6);
+    }
+    bw_access_log_free(r.log);
+    close(ends[1]);
+    pthread_join(reader, (void **)&text);
+    assert_int_equal(lines(text) + dropped(&r, 0), 10000);
+    for (rest = bw_buf_view(text); rest.len > 0;) {
+        line = bw_slice_cut(rest, '\n', &rest);
+        assert_true(is_whole(line));
+    }
+    bw_buf_free(text);
+    free(text);
     finish(&r);
 }
 
@@ -281,7 +421,12 @@ int main(void)
         RUN(a_destination_that_stands_still_costs_lines_but_no_time_of_a_worker),
         RUN(a_pipe_whose_reader_has_gone_does_not_end_the_process),
         RUN(a_line_comes_without_waiting_for_the_end),
-        RUN(after_a_reopen_lines_go_to_the_new_file),
+        RUN(lines_go_to_the_file_that_was_open_when_they_were_written),
+        RUN(reloads_under_way_lose_no_line),
+        RUN(a_reload_leaves_a_destination_that_stands_still),
+        RUN(a_full_disk_costs_lines_that_are_counted),
+        RUN(a_named_pipe_that_nobody_reads_does_not_hold_up_the_start),
+        RUN(others_who_write_to_the_same_pipe_do_not_tear_lines),
         RUN(a_log_can_be_switched_on_and_off_and_change_its_form),
         RUN(a_destination_that_cannot_be_opened_is_named_and_changes_nothing),
     };
