@@ -18,6 +18,7 @@ void bw_fill_lose_store(struct bw_fill *f)
     f->store = FILL_STORE_LOST;
     f->joinable = f->joinable && f->first_block == 0;
     bw_fills_event(f->fs, BW_FILL_STORE_LOST);
+    bw_seats_tell(f); /* who waits for the record waits in vain */
     bw_fill_poke(f);
 }
 

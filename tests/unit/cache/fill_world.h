@@ -726,6 +726,8 @@ static void client_look(struct client *c)
     case BW_LOOK_HEAD:
         if (client_can_use(c, head))
             client_begin(c, head);
+        else if (bw_fill_await_commit(&c->waiter))
+            client_park(c);
         else
             client_again(c, true);
         return;

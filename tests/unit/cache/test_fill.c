@@ -283,6 +283,39 @@ TEST(no_cache_is_stored_by_one_at_a_time_and_asked_about_each_time)
     world_end(w);
 }
 
+/* The record of a `no-cache` is on its way: whoever comes now waits for it, and asks with its tag.
+ */
+static void waits_for_the_record(bool fails)
+{
+    struct world *w = world_new(2, MEMORY, NULL);
+    struct origin o = page("cache-control: no-cache");
+    struct client *first, *c[4];
+
+    o.confirms = true;
+    w->store->fail_record = fails;
+    bw_gate_hold("writer.commit");
+    allow(w, &o, EVERYTHING);
+    first = get(w, 0, &o);
+    is_served(first);
+    for (unsigned i = 0; i < 4; i++)
+        c[i] = get(w, i % 2, &o);
+    until(w, all_parked(c, 4));
+    assert_int_equal(o.fetches, 1);
+    bw_gate_release("writer.commit");
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(result_of(c[i]), SERVED);
+        assert_int_equal(c[i]->revalidated, !fails);
+    }
+    crowd_is_served(c, 4);
+    world_end(w);
+}
+
+TEST(a_record_that_is_about_to_land_is_waited_for)
+{
+    waits_for_the_record(false);
+    waits_for_the_record(true);
+}
+
 TEST(variants_are_fetched_once_each)
 {
     struct world *w = world_new(3, MEMORY, NULL);
@@ -635,6 +668,7 @@ int main(void)
         RUN(private_answers_are_fetched_at_once_by_all_who_waited),
         RUN(what_becomes_shareable_again_is_stored_by_one_who_was_alone),
         RUN(no_cache_is_stored_by_one_at_a_time_and_asked_about_each_time),
+        RUN(a_record_that_is_about_to_land_is_waited_for),
         RUN(variants_are_fetched_once_each),
         RUN(variants_held_before_the_note_still_cost_one_fetch_each),
         RUN(a_sick_origin_is_asked_twice_whatever_the_crowd),
