@@ -79,6 +79,11 @@ struct bw_access_log {
     char batch[BATCH_BYTES];
 };
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* ---- the worker's side ---- */
 
 struct bw_log_ring *bw_access_log_ring(struct bw_access_log *log, unsigned worker)
@@ -108,7 +113,7 @@ static void count_lost(struct bw_log_ring *ring)
 
 static void copy_in(struct bw_log_ring *ring, size_t at, const char *line, size_t n)
 {
-    size_t from = at % RING_BYTES, first = RING_BYTES - from < n ? RING_BYTES - from : n;
+    size_t from = at % RING_BYTES, first = smaller(n, RING_BYTES - from);
 
     memcpy(ring->bytes + from, line, first);
     memcpy(ring->bytes, line + first, n - first);
@@ -250,8 +255,8 @@ static size_t take_batch(struct bw_log_ring *ring)
 {
     char *batch = ring->log->batch;
     size_t taken = atomic_load_explicit(&ring->taken, memory_order_relaxed);
-    size_t n = ring->until - taken < BATCH_BYTES ? ring->until - taken : BATCH_BYTES;
-    size_t from = taken % RING_BYTES, first = RING_BYTES - from < n ? RING_BYTES - from : n;
+    size_t n = smaller(ring->until - taken, BATCH_BYTES);
+    size_t from = taken % RING_BYTES, first = smaller(n, RING_BYTES - from);
     const char *end;
 
     memcpy(batch, ring->bytes + from, first);
