@@ -46,11 +46,10 @@ static bool fail_errno(struct asking *a)
 static bool wait_for(const struct asking *a, short events)
 {
     struct pollfd p = {.fd = a->fd, .events = events};
-    int64_t left_ms;
     int n;
 
     do {
-        left_ms = (a->deadline_us - bw_clock_mono_us() + 999) / 1000;
+        int64_t left_ms = (a->deadline_us - bw_clock_mono_us() + 999) / 1000;
         n = poll(&p, 1, left_ms > 0 ? (int)left_ms : 0);
     } while (n < 0 && errno == EINTR);
     if (n == 0)
@@ -165,10 +164,10 @@ static bool ask(struct asking *a, const char *path)
 static bool read_all(struct asking *a)
 {
     char block[BLOCK];
-    ssize_t n;
 
     while (a->answer.len <= ANSWER_MAX) {
-        n = recv(a->fd, block, sizeof(block), 0);
+        ssize_t n = recv(a->fd, block, sizeof(block), 0);
+
         if (n == 0)
             return true;
         if (n > 0)

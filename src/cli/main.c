@@ -59,10 +59,11 @@ static int run(const struct bw_cli_flags *f, struct bw_diag *d)
 static void check_certificates(const struct bw_conf *c, struct bw_diag *d)
 {
     struct bw_tls_tickets *tickets = bw_tls_tickets_new();
-    struct bw_tls_front *front;
 
     for (size_t i = 0; i < c->listen_n; i++) {
-        front = c->listen[i].tls ? bw_tls_front_new(&c->listen[i], tickets, d) : NULL;
+        const struct bw_listen_conf *l = &c->listen[i];
+        struct bw_tls_front *front = l->tls ? bw_tls_front_new(l, tickets, d) : NULL;
+
         if (front != NULL)
             bw_tls_front_free(front);
     }

@@ -109,19 +109,22 @@ static void print_inline(enum form form, const json_t *object, const char *key, 
 }
 
 /* Names come from requests: what a terminal would obey is shown as '?'. */
+static void print_safely(struct bw_slice text, struct bw_buf *out)
+{
+    for (size_t i = 0; i < text.len; i++)
+        bw_buf_char(out, text.base[i] >= 0x20 && text.base[i] < 0x7F ? text.base[i] : '?');
+}
+
+/* The first column; what is too long for it ends with '~'. */
 static void print_name(const char *name, struct bw_buf *out)
 {
-    char shown[NAME_WIDTH + 1];
     size_t n = strlen(name);
+    bool cut = n >= NAME_WIDTH;
 
-    for (size_t i = 0; i < n && i < NAME_WIDTH; i++)
-        shown[i] = name[i] >= 0x20 && name[i] < 0x7F ? name[i] : '?';
-    if (n >= NAME_WIDTH) {
-        n = NAME_WIDTH - 1;
-        shown[n - 1] = '~';
-    }
-    shown[n] = '\0';
-    bw_buf_printf(out, "  %-*s", NAME_WIDTH, shown);
+    n = cut ? NAME_WIDTH - 2 : n;
+    bw_buf_str(out, "  ");
+    print_safely(bw_slice(name, n), out);
+    bw_buf_printf(out, "%-*s", NAME_WIDTH - (int)n, cut ? "~" : "");
 }
 
 /* ---- the parts ---- */
@@ -194,7 +197,7 @@ static void print_groups(json_t *root, const char *key, const char *title, struc
     json_object_foreach(groups, name, figures) list[i++] = (struct group){name, figures};
     qsort(list, n, sizeof(*list), compare_groups);
     bw_buf_printf(out, "\n  %-*s%*s%*s%*s%*s\n", NAME_WIDTH, title, VALUE_WIDTH, "requests",
-                  VALUE_WIDTH, "fetches", VALUE_WIDTH, "requests off", VALUE_WIDTH, "bytes off");
+                  VALUE_WIDTH, "fetches", VALUE_WIDTH, "offload", VALUE_WIDTH, "byte offload");
     for (i = 0; i < n && i < BUSIEST; i++)
         print_group(&list[i], out);
     if (n > BUSIEST)
@@ -208,6 +211,10 @@ static void print_latency(const json_t *root, const char *key, const char *title
     const json_t *latency = json_object_get(json_object_get(root, "latency"), key);
 
     print_name(title, out);
+    if (!json_is_number(json_object_get(latency, "p50_us"))) {
+        bw_buf_str(out, "-\n"); /* there was none */
+        return;
+    }
     bw_buf_str(out, "half within ");
     print_inline(FORM_MICROSECONDS, latency, "p50_us", out);
     bw_buf_str(out, ", 99 % within ");
@@ -264,8 +271,7 @@ static void print_config(const json_t *root, struct bw_buf *out)
     if (error == NULL)
         return;
     bw_buf_str(out, "\nThe last reload was refused: ");
-    for (; *error != '\0' && *error != '\n'; error++)
-        bw_buf_char(out, *error >= 0x20 && *error < 0x7F ? *error : '?');
+    print_safely(bw_slice(error, strcspn(error, "\n")), out);
     bw_buf_char(out, '\n');
 }
 
