@@ -85,7 +85,8 @@ TAKEN = [
     ("Connection: close", ok(b"Content-Length: 5", b"Connection: close", body=b"hello"), b"hello", False),
     ("HTTP/1.0", b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"hello", False),
     ("204 with a body", b"HTTP/1.1 204 No Content\r\n\r\nhello", b"", False),
-    ("interim response before", b"HTTP/1.1 103 Early\r\n\r\n" + ok(b"Content-Length: 5", body=b"hello"), b"hello", True),
+    ("interim response before", b"HTTP/1.1 103 Early\r\n\r\n" + ok(b"Content-Length: 5", body=b"hello"), b"hello",
+     True),
     ("100 that nobody asked for", b"HTTP/1.1 100 Continue\r\n\r\n" + ok(b"Content-Length: 5", body=b"hello"), b"hello",
      True),
 ]

@@ -1,8 +1,9 @@
 """Requests as bytes, and what becomes of each: the table behind test_http1_requests.py  (RFC 9112).
 
 REFUSED: (name, bytes, status).  Answered with this status (or one of several), once, and the connection is closed; the
-origin sees nothing, or, where the fault is in the body, no whole request.  TAKEN: (name, bytes, target, absent).  Answered 200; the origin sees this request line's target and
-none of the bytes in `absent`.
+origin sees nothing, or, where the fault is in the body, no whole request.
+TAKEN: (name, bytes, target, absent).  Answered; the origin sees this target and none of the bytes in `absent`.
+PIPELINES: (name, bytes, targets).  The origin sees these requests, and the client as many answers.
 """
 
 CRLF = b"\r\n"
@@ -168,26 +169,26 @@ REFUSED = [
 
 # the head is good, and may be on its way to the origin when the body turns out not to be
 REFUSED_IN_BODY = [
-    ("chunk size in 0x", post(CHUNKED, body=b"0x3\r\nabc\r\n0\r\n\r\n"), 400),
-    ("chunk size with blank behind", post(CHUNKED, body=b"3 \r\nabc\r\n0\r\n\r\n"), 400),
-    ("chunk size with blank before", post(CHUNKED, body=b" 3\r\nabc\r\n0\r\n\r\n"), 400),
-    ("chunk size negative", post(CHUNKED, body=b"-3\r\nabc\r\n0\r\n\r\n"), 400),
-    ("chunk size with plus", post(CHUNKED, body=b"+3\r\nabc\r\n0\r\n\r\n"), 400),
-    ("chunk size empty", post(CHUNKED, body=b"\r\nabc\r\n0\r\n\r\n"), 400),
-    ("chunk size with underscore", post(CHUNKED, body=b"1_0\r\nabc\r\n0\r\n\r\n"), 400),
-    ("chunk size of 17 digits", post(CHUNKED, body=b"10000000000000003\r\nabc\r\n0\r\n\r\n"), 400),
-    ("chunk size with 30 zeros", post(CHUNKED, body=b"0" * 30 + b"3\r\nabc\r\n0\r\n\r\n"), 400),
-    ("chunk lines by LF", post(CHUNKED, body=b"3\nabc\n0\n\n"), 400),
-    ("chunk size line by LF", post(CHUNKED, body=b"3\nabc\r\n0\r\n\r\n"), 400),
-    ("chunk data without CRLF", post(CHUNKED, body=b"3\r\nabcd\r\n0\r\n\r\n"), 400),
-    ("chunk data ended by LF", post(CHUNKED, body=b"3\r\nabc\n0\r\n\r\n"), 400),
-    ("bare CR in an extension", post(CHUNKED, body=b"3;a\rb\r\nabc\r\n0\r\n\r\n"), 400),
-    ("bare LF in an extension", post(CHUNKED, body=b"3;a\nb\r\nabc\r\n0\r\n\r\n"), 400),
-    ("NUL in an extension", post(CHUNKED, body=b"3;a\0b\r\nabc\r\n0\r\n\r\n"), 400),
-    ("extension of 100 KB", post(CHUNKED, body=b"3;" + b"a" * 100_000 + b"\r\nabc\r\n0\r\n\r\n"), 400),
-    ("trailers of 100 KB", post(CHUNKED, body=b"0\r\nX: " + b"a" * 100_000 + b"\r\n\r\n"), (400, 431)),
-    ("trailer folded", post(CHUNKED, body=b"0\r\nX: a\r\n b\r\n\r\n"), 400),
-    ("trailer without colon", post(CHUNKED, body=b"0\r\nnonsense\r\n\r\n"), 400),
+    ("chunk size in 0x", post(CHUNKED, target=b"/body", body=b"0x3\r\nabc\r\n0\r\n\r\n"), 400),
+    ("chunk size with blank behind", post(CHUNKED, target=b"/body", body=b"3 \r\nabc\r\n0\r\n\r\n"), 400),
+    ("chunk size with blank before", post(CHUNKED, target=b"/body", body=b" 3\r\nabc\r\n0\r\n\r\n"), 400),
+    ("chunk size negative", post(CHUNKED, target=b"/body", body=b"-3\r\nabc\r\n0\r\n\r\n"), 400),
+    ("chunk size with plus", post(CHUNKED, target=b"/body", body=b"+3\r\nabc\r\n0\r\n\r\n"), 400),
+    ("chunk size empty", post(CHUNKED, target=b"/body", body=b"\r\nabc\r\n0\r\n\r\n"), 400),
+    ("chunk size with underscore", post(CHUNKED, target=b"/body", body=b"1_0\r\nabc\r\n0\r\n\r\n"), 400),
+    ("chunk size of 17 digits", post(CHUNKED, target=b"/body", body=b"10000000000000003\r\nabc\r\n0\r\n\r\n"), 400),
+    ("chunk size with 30 zeros", post(CHUNKED, target=b"/body", body=b"0" * 30 + b"3\r\nabc\r\n0\r\n\r\n"), 400),
+    ("chunk lines by LF", post(CHUNKED, target=b"/body", body=b"3\nabc\n0\n\n"), 400),
+    ("chunk size line by LF", post(CHUNKED, target=b"/body", body=b"3\nabc\r\n0\r\n\r\n"), 400),
+    ("chunk data without CRLF", post(CHUNKED, target=b"/body", body=b"3\r\nabcd\r\n0\r\n\r\n"), 400),
+    ("chunk data ended by LF", post(CHUNKED, target=b"/body", body=b"3\r\nabc\n0\r\n\r\n"), 400),
+    ("bare CR in an extension", post(CHUNKED, target=b"/body", body=b"3;a\rb\r\nabc\r\n0\r\n\r\n"), 400),
+    ("bare LF in an extension", post(CHUNKED, target=b"/body", body=b"3;a\nb\r\nabc\r\n0\r\n\r\n"), 400),
+    ("NUL in an extension", post(CHUNKED, target=b"/body", body=b"3;a\0b\r\nabc\r\n0\r\n\r\n"), 400),
+    ("extension of 100 KB", post(CHUNKED, target=b"/body", body=b"3;" + b"a" * 100_000 + b"\r\nabc\r\n0\r\n\r\n"), 400),
+    ("trailers of 100 KB", post(CHUNKED, target=b"/body", body=b"0\r\nX: " + b"a" * 100_000 + b"\r\n\r\n"), (400, 431)),
+    ("trailer folded", post(CHUNKED, target=b"/body", body=b"0\r\nX: a\r\n b\r\n\r\n"), 400),
+    ("trailer without colon", post(CHUNKED, target=b"/body", body=b"0\r\nnonsense\r\n\r\n"), 400),
 ]
 
 TAKEN = [

@@ -14,12 +14,12 @@ def breakwater(*arguments, **options):
     return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=30, check=False, **options)
 
 
-def complains(result, *words):
-    """Exit status 2, and one line on stderr with all these words."""
-    lines = [line for line in result.stderr.splitlines() if line.strip()]
-    assert (result.returncode, len(lines)) == (2, 1), result
-    for word in words:
-        assert word in lines[0], lines[0]
+def complains(result, *words, lines=1):
+    """Exit status 2, and one line on stderr for each fault, of which one has all these words."""
+    said = [line for line in result.stderr.splitlines() if line.strip()]
+    assert result.returncode == 2, result
+    assert 1 <= len(said) <= lines, result
+    assert any(all(word in line for word in words) for line in said), result
 
 
 @pytest.mark.parametrize("arguments, words", [
@@ -67,7 +67,7 @@ def test_a_wrong_file_is_answered_by_its_line_and_the_key(tmp_path, text, words)
     file.write_text(text)
 
     for command in (["check"], ["run"]):
-        complains(breakwater(*command, "--config", str(file)), "breakwater.yaml", *words)
+        complains(breakwater(*command, "--config", str(file)), "breakwater.yaml", *words, lines=2)
 
 
 def test_an_address_in_use_is_named(tmp_path):
@@ -93,7 +93,7 @@ def test_an_unusable_cache_folder_is_named(tmp_path):
 def test_a_disk_that_is_too_small_is_named(tmp_path):
     complains(breakwater("run", "--origin", "http://127.0.0.1:1", "--listen", f"127.0.0.1:{free_port()}",
                          "--admin", f"127.0.0.1:{free_port()}", "--cache-dir", str(tmp_path / "cache"),
-                         "--cache-size", "900TiB"), "900TiB", str(tmp_path / "cache"))
+                         "--cache-size", "200TiB"), "has room for", "cache.size", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("fault", ["missing", "garbage", "other key"])
@@ -151,8 +151,9 @@ def test_a_duration_can_be_a_variable_of_the_environment(tmp_path):
 
     result = breakwater("check", "--config", str(file), "--print", env={"THE_ORIGIN": "http://127.0.0.1:7"})
 
-    assert "http://127.0.0.1:7" in result.stdout
-    assert re.search(r"idle_timeout: +7s", result.stdout)
+    assert result.returncode == 0, result
+    assert re.search(r"url: .*THE_ORIGIN.*environment", result.stdout)  # the value may be a secret
+    assert re.search(r"idle_timeout: .*IDLE:-7s.*environment", result.stdout)
 
 
 def test_version_is_one_line():

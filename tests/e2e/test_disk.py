@@ -34,8 +34,8 @@ def test_a_full_disk_costs_hits_and_nothing_else(edge, origin, small_disk):
         assert edge.get(f"/page/{number}").text == str(number) * 100_000
     edge.is_idle()
 
-    assert edge.get("/kept") == ("hit", "k" * 500_000)
-    assert "space" in edge.stderr.lower() or "full" in edge.stderr.lower()
+    assert edge.get("/kept").text == "k" * 500_000  # it may have made room for others
+    assert "no room" in edge.stderr
     filler.unlink()
     origin.serves("/later", "later", cache_control="max-age=600")
     edge.get("/later")

@@ -42,7 +42,7 @@ def refused(front, sent, status):
 def test_what_is_ambiguous_is_refused(front, name, sent, status):
     refused(front, sent, status)
 
-    assert front.origin.requests_seen == []
+    assert [request for request in front.origin.requests_seen if request.path != "/body"] == []
 
 
 @pytest.mark.parametrize("name, sent, status", REFUSED_IN_BODY, ids=names(REFUSED_IN_BODY))
@@ -62,7 +62,7 @@ def test_what_is_plain_is_taken_and_written_anew(front, name, sent, target, abse
         page = client.page()
 
     assert page.status in (200, 404)
-    seen = front.origin.requests_seen
+    seen = [request for request in front.origin.requests_seen if request.path != "/body"]
     assert [request.target for request in seen] == [target]
     assert front.origin.nonsense == []
     assert len(seen[0].headers.all("host")) == 1
@@ -80,7 +80,8 @@ def test_pipelines_stay_in_step(front, name, sent, targets):
         got = client.everything()
 
     expected = targets + ([] if "Connection: close" in sent.decode() else ["/last"])
-    assert [request.target for request in front.origin.requests_seen] == expected
+    seen = [request.target for request in front.origin.requests_seen if request.path != "/body"]
+    assert seen == expected
     assert len(answers(got)) == len(expected)
 
 

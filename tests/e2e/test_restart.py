@@ -1,4 +1,5 @@
 """What survives: a restart, kill -9, a damaged or foreign store (design.md 4)."""
+import contextlib
 import itertools
 
 import pytest
@@ -32,7 +33,7 @@ class Everything(dict):
 def test_a_restart_keeps_what_was_stored(shop, origin):
     paths = [f"/thing/{i}" for i in range(50)]
     for path in paths:
-        shop.get(path)
+        shop.get(path, settle=False)
     shop.is_idle()
 
     shop.restart()
@@ -96,13 +97,13 @@ def test_a_damaged_store_is_set_aside_and_a_new_one_begun(shop):
     shop.start()
 
     assert shop.get("/thing/1").body == body_of("/thing/1")
-    assert "set aside" in shop.stderr
+    assert "is damaged: renamed to" in shop.stderr
 
 
 def test_damage_in_the_middle_costs_a_fetch_and_never_a_wrong_byte(shop):
     paths = [f"/thing/{i}" for i in range(40)]
     for path in paths:
-        shop.get(path)
+        shop.get(path, settle=False)
     shop.is_idle()
     shop.stop()
     store = max((file for file in (shop.folder / "cache").rglob("*") if file.is_file()),
@@ -116,8 +117,9 @@ def test_damage_in_the_middle_costs_a_fetch_and_never_a_wrong_byte(shop):
     shop.start()
 
     for path in paths:
-        page = shop.get(path)
-        assert page.broken or page.body == body_of(path)
+        with contextlib.suppress(Broken):  # visibly not whole
+            page = shop.get(path)
+            assert page.broken or page.body == body_of(path)
     for path in paths:
         assert shop.get(path).body == body_of(path)
 

@@ -179,11 +179,12 @@ class Client:
         return line
 
     def exactly(self, count):
+        """So many bytes; a Broken carries those that came."""
         parts, have = [self.buffer], len(self.buffer)
         self.buffer = b""
         while have < count:
             if not self.more():
-                raise Broken(f"closed after {have} of {count} bytes")
+                raise Broken(f"closed after {have} of {count} bytes", b"".join(parts))
             parts.append(self.buffer)
             have += len(self.buffer)
             self.buffer = b""
@@ -219,8 +220,8 @@ class Client:
             length = int(page.headers["content-length"])
             try:
                 page.body = self.exactly(length)
-            except Broken:
-                page.broken = True
+            except Broken as broken:
+                page.body, page.broken = broken.args[1], True
         else:
             page.body = self.everything()
 
