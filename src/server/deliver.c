@@ -15,7 +15,7 @@ enum { SMALL_BUFFER = 4096 };
 
 static void whole_body(struct bw_request *rq, uint64_t length)
 {
-    rq->spans = h2o_mem_alloc_pool(&rq->x->req.pool, sizeof(*rq->spans));
+    rq->spans = request_alloc(rq, sizeof(*rq->spans));
     rq->spans[0] = (struct span){.first = 0, .end = length};
     rq->spans_n = length != 0 ? 1 : 0;
     rq->read_whole = !rq->found.hit.verified;
@@ -152,7 +152,7 @@ static void take_buffer(struct bw_request *rq, struct gather *g)
     g->buffer = rq->buffer;
     g->room = BW_BUFFER_SIZE;
     if (g->buffer == NULL) {
-        g->buffer = h2o_mem_alloc_pool(&rq->x->req.pool, SMALL_BUFFER);
+        g->buffer = request_alloc(rq, SMALL_BUFFER);
         g->room = SMALL_BUFFER;
     }
 }

@@ -34,7 +34,8 @@ void resume(struct bw_request *rq, enum step next)
     }
 }
 
-/* What is not admitted ends the connection, too: who sent it may mean something else by the rest. */
+/* What is not admitted ends the connection, too: who sent it may mean something else by the rest.
+ */
 static enum step refuse(struct bw_request *rq, int status, enum bw_reason why)
 {
     rq->reply.close = true;
@@ -73,7 +74,9 @@ static enum method_class classify(struct bw_slice m)
 
 void *request_alloc(struct bw_request *rq, size_t n)
 {
-    return h2o_mem_alloc_pool(&rq->x->req.pool, n);
+    void *p = slab_alloc(rq->slab, n);
+
+    return p != NULL ? p : h2o_mem_alloc_pool(&rq->x->req.pool, n);
 }
 
 static struct bw_slice copy_slice(struct bw_request *rq, struct bw_slice s)
@@ -123,8 +126,8 @@ static enum step admit_target(struct bw_request *rq)
                                         pool_alloc(rq, head->authority.len + 1), &rq->host);
     if (bw_slice_eq(head->target, BW_S("*"))) /* OPTIONS of the server as such (RFC 9110, 9.3.7) */
         rq->target.path = rq->target.whole = head->target;
-    else if (bw_target_normalise(head->target, pool_alloc(rq, head->target.len + 1),
-                                 &rq->target) != BW_TARGET_OK)
+    else if (bw_target_normalise(head->target, pool_alloc(rq, head->target.len + 1), &rq->target) !=
+             BW_TARGET_OK)
         return refuse(rq, 400, BW_REASON_BAD_TARGET);
     if (misdirected(rq))
         return refuse(rq, 421, BW_REASON_UNKNOWN_HOST);
@@ -306,6 +309,7 @@ static void done(struct bw_exchange *x, bool complete)
 {
     struct bw_request *rq = x->request;
     struct bw_snapshot *snapshot = rq->snapshot;
+    struct bw_worker *w = rq->w;
 
     if (!complete && !rq->responding)
         rq->outcome = BW_OUTCOME_ABORTED;
@@ -317,14 +321,17 @@ static void done(struct bw_exchange *x, bool complete)
     bw_lookup_put(&rq->w->lookup, &rq->found);
     if (rq->buffer != NULL)
         bw_buffers_put(rq->w->buffers, rq->buffer);
+    slab_put(w->slabs, rq->slab);
     snapshot_put(snapshot);
 }
 
 static struct bw_request *request_new(struct bw_exchange *x)
 {
-    struct bw_request *rq = h2o_mem_alloc_pool(&x->req.pool, sizeof(*rq));
+    struct slab *slab = slab_take(x->conn->worker->slabs);
+    struct bw_request *rq = slab_alloc(slab, sizeof(*rq));
 
     memset(rq, 0, sizeof(*rq));
+    rq->slab = slab;
     rq->x = x;
     rq->w = x->conn->worker;
     rq->snapshot = snapshot_take(rq->w);

@@ -25,6 +25,8 @@
 #include "breakwater/server/wire.h"
 #include "breakwater/server/worker.h"
 
+#include "slabs.h"
+
 enum step {
     STEP_ADMIT,
     STEP_MATCH,
@@ -54,6 +56,7 @@ struct bw_request {
     h2o_generator_t generator; /* first: proceed() gives it back */
     struct bw_exchange *x;
     struct bw_worker *w;
+    struct slab *slab; /* holds this struct and what its steps allocate */
     struct bw_snapshot *snapshot;
     enum step step;
     int64_t now_ms; /* the clock when the request came */

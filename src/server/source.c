@@ -51,8 +51,7 @@ static void on_informational(void *ctx, const struct bw_response_head *head)
 
     if (s->leader == NULL || s->leader->responding)
         return;
-    out.v =
-        h2o_mem_alloc_pool(&s->leader->x->req.pool, (head->fields.n + 1) * sizeof(struct bw_field));
+    out.v = request_alloc(s->leader, (head->fields.n + 1) * sizeof(struct bw_field));
     if (bw_headers_from_origin(&head->fields, false, &out))
         s->leader->x->ops->informational(s->leader->x, head->status, &out);
 }
@@ -71,9 +70,8 @@ static void add_date(struct bw_fields *f, int64_t now_ms, char date[BW_DATE_LEN]
     if (bw_fields_find(f, BW_F_DATE) != NULL)
         return;
     bw_date_format(now_ms / 1000, date);
-    f->v[f->n++] = (struct bw_field){.name = bw_field_name(BW_F_DATE),
-                                     .value = bw_slice(date, BW_DATE_LEN),
-                                     .id = BW_F_DATE};
+    f->v[f->n++] = (struct bw_field){
+        .name = bw_field_name(BW_F_DATE), .value = bw_slice(date, BW_DATE_LEN), .id = BW_F_DATE};
 }
 
 static void on_head(void *ctx, const struct bw_response_head *head)
@@ -177,7 +175,7 @@ static struct bw_slice accept_encoding(struct bw_request *rq, bool fill)
 
     if (!fill)
         return bw_slice(NULL, 0);
-    text = h2o_mem_alloc_pool(&rq->x->req.pool, BW_VARY_CODINGS_TEXT_MAX);
+    text = request_alloc(rq, BW_VARY_CODINGS_TEXT_MAX);
     return bw_slice(text, bw_vary_encodings(&rq->x->head.fields, &rq->w->lookup.codings, text));
 }
 
@@ -187,7 +185,7 @@ static struct bw_slice accept_language(struct bw_request *rq, bool fill)
     struct bw_slice language = {NULL, 0};
 
     if (fill && bw_vary_languages(&rq->x->head.fields, &b)) {
-        char *copy = h2o_mem_alloc_pool(&rq->x->req.pool, b.len);
+        char *copy = request_alloc(rq, b.len);
 
         memcpy(copy, b.base, b.len);
         language = bw_slice(copy, b.len);
@@ -214,11 +212,10 @@ struct bw_fields origin_fields(struct bw_request *rq, bool fill, const struct bw
                             .upgrade = rq->x->head.upgrade && !fill};
     struct bw_fields out;
 
-    fw.room = conn->peer_trusted ? h2o_mem_alloc_pool(&rq->x->req.pool, FORWARDED_ROOM) : NULL;
+    fw.room = conn->peer_trusted ? request_alloc(rq, FORWARDED_ROOM) : NULL;
     fw.room_len = fw.room != NULL ? FORWARDED_ROOM : 0;
-    out.v = h2o_mem_alloc_pool(&rq->x->req.pool,
-                               (in->n + BW_HEADERS_OWN_MAX + BW_CONDITIONAL_VALIDATORS) *
-                                   sizeof(struct bw_field));
+    out.v = request_alloc(rq, (in->n + BW_HEADERS_OWN_MAX + BW_CONDITIONAL_VALIDATORS) *
+                                  sizeof(struct bw_field));
     if (!bw_headers_to_origin(in, &fw, &out))
         out.n = 0; /* admit() has refused such a head already */
     if (base != NULL)

@@ -173,6 +173,7 @@ enum bw_err worker_init(struct bw_worker *w, struct bw_server *server, uint32_t 
         return BW_ERR_INVALID;
     bw_wire_context_init(w);
     w->buffers = bw_buffers_new(&server->budget);
+    w->slabs = bw_zalloc(sizeof(*w->slabs));
     if (w->admin) { /* its figures are nobody's business */
         w->counters = bw_counters_new(NULL);
         return BW_OK;
@@ -222,4 +223,6 @@ void worker_dispose(struct bw_worker *w)
         bw_counters_free(w->counters);
     bw_buf_free(&w->lookup.scratch);
     bw_buffers_free(w->buffers);
+    slabs_dispose(w->slabs);
+    free(w->slabs);
 }

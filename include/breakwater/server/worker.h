@@ -15,6 +15,7 @@
 
 struct bw_server;  /* server/process.h: store, fill table, figures; shared by all workers */
 struct bw_buffers; /* server/buffers.h */
+struct bw_slabs;   /* src/server/slabs.h */
 struct bw_wire;    /* src/server/wire_priv.h */
 struct bw_accept_limits;
 struct bw_listen_set; /* server/listen_set.h */
@@ -53,13 +54,14 @@ struct bw_worker {
     struct bw_lookup_tools lookup; /* store, reader, pins */
     struct bw_fills *fills;
     struct bw_budget *budget;
+    struct bw_slabs *slabs;     /* memory of requests under way */
     struct bw_buffers *buffers; /* for bodies read from the store */
     struct bw_counters *counters;
     struct bw_log_ring *log;
     struct bw_rand rand;
-    const char *via;               /* "1.1 NAME": what we add to Via */
-    struct bw_slice pseudonym;     /* NAME, a view of `via`: unique to this store, finds loops */
-    unsigned cold; /* pages on their way: messages that will come */
+    const char *via;           /* "1.1 NAME": what we add to Via */
+    struct bw_slice pseudonym; /* NAME, a view of `via`: unique to this store, finds loops */
+    unsigned cold;             /* pages on their way: messages that will come */
     /* the life of the thread (worker.c) */
     struct bw_message command;     /* from the control thread, one at a time */
     struct bw_worker_order *order; /* what the command says */
