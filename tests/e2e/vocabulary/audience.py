@@ -6,6 +6,7 @@
     assert audience.content == 500
 """
 import selectors
+import ssl
 import time
 
 from .wire import Client, request
@@ -21,18 +22,22 @@ class Viewer:
         self.client.socket.setblocking(False)
 
     def reads(self, space):
-        """One read; True when this viewer is through."""
-        try:
-            count = self.client.socket.recv_into(space)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            count = 0
-            self.verdict = repr(error)
-        if count == 0:
-            self.verdict = self.verdict or f"closed after {self.at} bytes"
-            return True
-        return self.judges(space[:count])
+        """All that can be read at once; True when this viewer is through."""
+        while True:
+            try:
+                count = self.client.socket.recv_into(space)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                return False
+            except OSError as error:
+                self.verdict = repr(error)
+                return True
+            if count == 0:
+                self.verdict = f"closed after {self.at} bytes"
+                return True
+            if self.judges(space[:count]):
+                return True
+            if not isinstance(self.client.socket, ssl.SSLSocket) or not self.client.socket.pending():
+                return False
 
     def judges(self, data):
         if self.first_byte_at is None:
