@@ -110,6 +110,7 @@ static void copy_request(struct bw_fill *f, const struct bw_join *j)
     f->policy.settings = &f->settings;
     f->policy.fields = &f->request;
     f->dangling = j->dangling;
+    f->found = j->found;
     if (j->variant != NULL && j->variant_names.len <= sizeof(f->base_vary.text)) {
         f->base_vary_id = j->variant_vary_id;
         f->base_vary.len = j->variant_names.len;
@@ -161,8 +162,27 @@ static struct bw_fill *allocate(struct bw_fills *fs, const struct bw_join *j)
     return NULL;
 }
 
-struct bw_fill *bw_fill_new(struct bw_fills *fs, const struct bw_join *j, bool background)
+/*
+ * What was looked up before a purge is not what a fill that is born after it may confirm: it would
+ * be served to those who come after the purge's answer.
+ */
+static struct bw_join as_of_now(struct bw_fills *fs, const struct bw_join *asked,
+                                const struct bw_hash *primary)
 {
+    struct bw_join j = *asked;
+
+    if (bw_store_purged_since(fs->o.store, primary, j.seen)) {
+        j.base = NULL;
+        j.variant = NULL;
+    }
+    return j;
+}
+
+struct bw_fill *bw_fill_new(struct bw_fills *fs, const struct bw_join *asked, bool background)
+{
+    struct bw_hash primary = bw_key_primary(asked->key, bw_store_secret(fs->o.store));
+    uint64_t born = bw_store_purge_seq(fs->o.store);
+    struct bw_join now = as_of_now(fs, asked, &primary), *j = &now;
     struct bw_fill *f = allocate(fs, j);
 
     if (f == NULL)
@@ -170,8 +190,8 @@ struct bw_fill *bw_fill_new(struct bw_fills *fs, const struct bw_join *j, bool b
     f->fs = fs;
     f->owner = j->worker;
     f->background = background;
-    f->primary = bw_key_primary(j->key, bw_store_secret(fs->o.store));
-    f->born = bw_store_purge_seq(fs->o.store);
+    f->primary = primary;
+    f->born = born;
     copy_request(f, j);
     atomic_init(&f->refs, 1);
     pthread_mutex_init(&f->lock, NULL);

@@ -203,7 +203,7 @@ static bool stored_meanwhile(const struct bw_fill *f)
     struct bw_index_hit hit;
 
     return bw_index_find(bw_store_index(f->fs->o.store), &f->store_hash, &hit) &&
-           hit.objid != f->dangling && !(f->has_base && hit.objid == f->base.objid);
+           hit.objid != f->dangling && hit.objid != f->found;
 }
 
 static bool joinable(struct bw_fill *f)
@@ -249,6 +249,21 @@ static void note_vary(struct bw_fill *f)
     pthread_mutex_unlock(&sh->lock);
 }
 
+/* A response that does not vary takes the place of the base record. */
+static void forget_vary(struct bw_fill *f)
+{
+    struct shard *sh = bw_shard_of(f->fs, &f->key.hash);
+    struct slot *s;
+
+    pthread_mutex_lock(&sh->lock);
+    s = bw_slot_find(sh, &f->key.hash);
+    if (s != NULL && s->note == NOTE_VARY) {
+        bw_note_set(sh, s, NOTE_NONE, 0);
+        bw_slot_tidy(sh, s);
+    }
+    pthread_mutex_unlock(&sh->lock);
+}
+
 /* Rule 11: noted before the slot is left.  The one that takes the mark stores a `no-cache`. */
 static void note_pass(struct bw_fill *f, bool storable)
 {
@@ -282,6 +297,8 @@ static void settle_slots(struct bw_fill *f, const struct judgement *g)
     case VERDICT_PRIVATE:
         bw_gate_pass("owner.note");
         note_pass(f, g->store);
+        if (f->marked && !f->varies)
+            forget_vary(f);
         bw_slot_leave(f, &f->birth_slot);
         return;
     case VERDICT_FAILED:

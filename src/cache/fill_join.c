@@ -99,9 +99,9 @@ static enum seat_taken take_seat(struct bw_fills *fs, struct slot *s, struct bw_
 }
 
 /*
- * The last response was not for others, but it is being stored (`no-cache`): its record will be there
- * in a moment, and asking the origin with its validator beats fetching the whole again.  Shard lock
- * held, under which a mark is cleared before its fill is freed.
+ * The last response was not for others, but it is being stored (`no-cache`): its record will be
+ * there in a moment, and asking the origin with its validator beats fetching the whole again. Shard
+ * lock held, under which a mark is cleared before its fill is freed.
  */
 static enum seat_taken take_commit_seat(struct bw_fills *fs, struct slot *s, struct bw_waiter *w,
                                         struct bw_fill **held)
@@ -123,12 +123,31 @@ static enum seat_taken take_commit_seat(struct bw_fills *fs, struct slot *s, str
     return taken;
 }
 
-static bool stored_meanwhile(struct bw_fills *fs, const struct bw_join *j, const struct bw_key *key)
+/* Has a record landed that the lookup did not know?  Its objid, or 0. */
+static uint64_t stored_meanwhile(struct bw_fills *fs, const struct bw_join *j,
+                                 const struct bw_key *key)
 {
     struct bw_index_hit hit;
 
-    return bw_index_find(bw_store_index(fs->o.store), &key->hash, &hit) &&
-           hit.objid != j->dangling && !(j->base != NULL && hit.objid == j->base->objid);
+    if (!bw_index_find(bw_store_index(fs->o.store), &key->hash, &hit) || hit.objid == j->dangling ||
+        hit.objid == j->found)
+        return 0;
+    return hit.objid;
+}
+
+/*
+ * Once for each record: where a lookup does not lead to it (a note says that the response varies,
+ * and the base record has been replaced) the request would go in circles.
+ */
+static bool send_back(struct bw_fills *fs, struct bw_waiter *w, const struct bw_join *j,
+                      const struct bw_key *key)
+{
+    uint64_t objid = stored_meanwhile(fs, j, key);
+
+    if (objid == 0 || objid == w->sent_back)
+        return false;
+    w->sent_back = objid;
+    return true;
 }
 
 /* Shard lock held: nobody to join, so begin one.  False: no memory. */
@@ -169,7 +188,7 @@ static enum bw_joined join_or_lead(struct bw_fills *fs, struct bw_waiter *w,
         joined = BW_JOINED_WAITS;
     else if (seat == SEAT_SHED)
         joined = BW_JOINED_SHED;
-    else if (!alone && stored_meanwhile(fs, j, &p->key)) /* rule 2 */
+    else if (!alone && send_back(fs, w, j, &p->key)) /* rule 2 */
         joined = BW_JOINED_LOOK;
     else if (!j->may_lead)
         joined = BW_JOINED_PASS;
@@ -213,7 +232,7 @@ static struct bw_fill *refresh(struct bw_fills *fs, const struct bw_join *j, con
     pthread_mutex_lock(&sh->lock);
     s = bw_slot_need(sh, &p->key.hash, &p->primary);
     if (s->fill == NULL && bw_slot_note(sh, s, bw_clock_ms()) == NOTE_NONE &&
-        !stored_meanwhile(fs, j, &p->key))
+        stored_meanwhile(fs, j, &p->key) == 0)
         f = bw_fill_new(fs, j, true);
     if (f != NULL) {
         f->birth_slot = p->key.hash;

@@ -131,8 +131,8 @@ struct bw_fill {
     bool background;
     bool has_base;
     uint64_t born;
-    uint64_t dangling; /* an index entry that led nowhere (rule 3) */
-    struct bw_key key; /* of the request; bytes in `memory` */
+    uint64_t dangling, found; /* what the lookup knew: not stored meanwhile */
+    struct bw_key key;        /* of the request; bytes in `memory` */
     struct bw_hash primary;
     struct bw_hash birth_slot; /* the slot it was begun in, or for */
     struct bw_fields request;

@@ -37,6 +37,8 @@ static enum found find(struct bw_lookup_tools *t, struct bw_lookup *l, const str
     }
     if (err == BW_OK && bw_slice_eq(l->entry.key, key->bytes)) {
         note_verified(index, l);
+        if (indexed && l->hit.objid != l->entry.objid)
+            l->dangling = l->hit.objid; /* what is found has just replaced it */
         return FOUND;
     }
     if (err == BW_ERR_CORRUPT && indexed)
@@ -59,7 +61,6 @@ static bool pin(struct bw_lookup_tools *t, struct bw_lookup *l, const struct bw_
                                                                     : !bw_store_loaded(t->store))
         return true;
     bw_lookup_put(t, l);
-    l->dangling = l->hit.objid; /* a newer record is there, and not in the index yet */
     return false;
 }
 
@@ -95,6 +96,7 @@ enum bw_lookup_answer bw_lookup(struct bw_lookup_tools *t, struct bw_lookup *l)
 
     l->pinned = l->varies = false;
     l->dangling = 0;
+    l->seen = bw_store_purge_seq(t->store);
     how = find(t, l, key);
     if (how != FOUND)
         return miss(l, how, BW_REASON_URI_MISS);

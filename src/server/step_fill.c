@@ -48,6 +48,7 @@ static struct bw_join join_for(struct bw_request *rq)
                         .key = &rq->key,
                         .policy = &rq->policy,
                         .dangling = rq->found.dangling,
+                        .seen = rq->found.seen,
                         .may_lead = !rq->is_head,
                         .alone = rq->snapshot->conf->cache.collapse_waiters == 0};
 
@@ -56,9 +57,9 @@ static struct bw_join join_for(struct bw_request *rq)
         j.variant_vary_id = rq->found.vary_id;
         j.variant_names = rq->found.vary_names;
     }
-    if (rq->has_found && rq->found.usable.use == BW_USE_NEVER)
-        j.dangling = rq->found.entry.objid; /* there, but not for this request */
-    else if (rq->has_found) {
+    if (rq->has_found)
+        j.found = rq->found.entry.objid;
+    if (rq->has_found && rq->found.usable.use != BW_USE_NEVER) {
         j.base = &rq->found.entry;
         j.base_key = rq->found.varies ? &rq->found.variant : &rq->key;
     }

@@ -119,8 +119,9 @@ struct bw_waiter {
     enum bw_waiter_state state;
     bool parked; /* wants to be woken */
     bool leads;
-    bool for_commit;   /* waits for the record, not for the bytes */
+    bool for_commit;    /* waits for the record, not for the bytes */
     uint8_t tries;      /* how often it was let go (rule 15) */
+    uint64_t sent_back; /* the record for whose sake it was told to look again */
     uint64_t position;  /* of the body: next byte to be read */
     uint64_t end;       /* exclusive; UINT64_MAX: to the end of the body */
     uint64_t stands_in; /* number of the block it is counted in */
@@ -135,10 +136,12 @@ struct bw_join {
     uint64_t variant_vary_id;     /* of that base record */
     struct bw_slice variant_names;
     const struct bw_policy_request *policy; /* copied when a fill begins */
-    uint64_t dangling;             /* objid of an index entry that led nowhere (rule 3), or 0 */
-    bool may_lead;                 /* GET without a body */
-    bool alone;                    /* collapse is off */
-    const struct bw_entry *base;   /* stored and to be revalidated, or NULL; copied */
+    uint64_t dangling; /* objid of an index entry that led nowhere (rule 3), or 0 */
+    uint64_t found;    /* objid of the record that was found and may not be used as it is, or 0 */
+    uint64_t seen;     /* of the lookup: a purge since then takes base and variant away */
+    bool may_lead;     /* GET without a body */
+    bool alone;        /* collapse is off */
+    const struct bw_entry *base;   /* stored, pinned, to be revalidated, or NULL; copied */
     const struct bw_key *base_key; /* the key under which `base` is stored */
 };
 

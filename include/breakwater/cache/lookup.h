@@ -39,7 +39,8 @@ struct bw_lookup {
     bool pinned;           /* a body in chunks is kept from eviction until put */
     enum bw_reason reason; /* of a miss */
     uint64_t dangling;     /* objid of an index entry that led nowhere, or to something unusable */
-    bool varies;           /* a base record was found: the three below are valid */
+    uint64_t seen; /* the purge sequence before the look: what is found is not older than that */
+    bool varies;   /* a base record was found: the three below are valid */
     struct bw_key variant;
     uint64_t vary_id;
     struct bw_slice vary_names;

@@ -583,6 +583,8 @@ static void world_store_close(struct bw_store *s)
     free(s);
 }
 
+enum { world_least_memory = 0 };
+
 static inline size_t world_store_memory(struct bw_store *s)
 {
     (void)s;

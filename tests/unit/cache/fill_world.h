@@ -25,7 +25,14 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { WORLD_WORKERS = 4, WORLD_PATIENCE_S = 30, LOOKUPS_MAX = 8 };
+/* libh2o does not free the queue of a loop that ends, nor what a thread kept for its next buffer */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:h2o_multithread_create_queue\nleak:h2o_mem_alloc_recycle\n";
+}
+
+enum { WORLD_WORKERS = 4, WORLD_PATIENCE_S = 30, LOOKUPS_MAX = 20 };
 
 #define NOTHING    0U
 #define HEAD_ONLY  1U
@@ -49,7 +56,7 @@ struct world {
     struct worker worker[WORLD_WORKERS];
     struct bw_loop *loops[WORLD_WORKERS];
     struct bw_pins *pins[WORLD_WORKERS];
-    unsigned n;
+    unsigned n, ready;
     struct bw_budget budget;
     struct bw_store *store;
     struct bw_fills *fills;
@@ -58,16 +65,19 @@ struct world {
     pthread_cond_t changed;
 };
 
+struct source;
+
 struct origin {
     const char *path;
     const char *fields; /* without a tag of ours */
     int status;
     uint64_t length;
     bool hides_length;
-    bool confirms;           /* answers 304 where it is asked about a stored response */
-    size_t piece;            /* bytes at once; 0: 10,000 */
-    enum bw_reason no_head;  /* fails instead of a head */
-    _Atomic uint64_t cut_at; /* fails after so many bytes; 0: does not */
+    bool confirms;                     /* answers 304 where it is asked about a stored response */
+    size_t piece;                      /* bytes at once; 0: 10,000 */
+    enum bw_reason no_head;            /* fails instead of a head */
+    void (*decides)(struct source *s); /* changes s->answer, or NULL */
+    _Atomic uint64_t cut_at;           /* fails after so many bytes; 0: does not */
     _Atomic uint64_t allowed;
     atomic_uint heads_most; /* fetches that get so far; 0: all */
     atomic_uint heads, fetches, cancelled, at_once, pauses;
@@ -146,12 +156,22 @@ static inline void order(struct world *w, unsigned worker, void (*run)(struct wo
     pthread_mutex_unlock(&w->lock);
 }
 
+/* A loop belongs to the thread that makes it: libh2o keeps buffers by thread. */
 static inline void *work(void *arg)
 {
     struct worker *wk = arg;
+    struct world *w = wk->world;
 
-    while (!wk->may_end || bw_fills_busy(wk->world->fills, wk->index))
+    pthread_mutex_lock(&w->lock);
+    wk->loop = w->loops[wk->index] = bw_loop_new();
+    w->ready++;
+    pthread_cond_broadcast(&w->changed);
+    while (w->fills == NULL)
+        pthread_cond_wait(&w->changed, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+    while (!wk->may_end || bw_fills_busy(w->fills, wk->index))
         bw_loop_run(wk->loop, 10);
+    bw_loop_free(wk->loop);
     return NULL;
 }
 
@@ -174,23 +194,26 @@ static inline struct world *world_new(unsigned workers, size_t memory,
     for (unsigned i = 0; i < workers; i++)
         w->pins[i] = bw_zalloc(sizeof(*w->pins[i]));
     w->store = world_store_open(&w->budget, w->pins, workers);
-    for (unsigned i = 0; i < workers; i++)
-        w->loops[i] = bw_loop_new();
+    for (unsigned i = 0; i < workers; i++) {
+        struct worker *wk = &w->worker[i];
+
+        *wk = (struct worker){.world = w, .index = i, .pins = w->pins[i]};
+        wk->tools = (struct bw_lookup_tools){.store = w->store, .pins = wk->pins};
+        wk->tools.reader = world_reader_new(w->store);
+        h2o_linklist_init_anchor(&wk->sources);
+        pthread_create(&wk->thread, NULL, work, wk);
+    }
+    pthread_mutex_lock(&w->lock);
+    while (w->ready < workers)
+        pthread_cond_wait(&w->changed, &w->lock);
     o.store = w->store;
     o.budget = &w->budget;
     o.loops = w->loops;
     o.pins = w->pins;
     o.workers = workers;
     w->fills = bw_fills_new(&o);
-    for (unsigned i = 0; i < workers; i++) {
-        struct worker *wk = &w->worker[i];
-
-        *wk = (struct worker){.world = w, .index = i, .loop = w->loops[i], .pins = w->pins[i]};
-        wk->tools = (struct bw_lookup_tools){.store = w->store, .pins = wk->pins};
-        wk->tools.reader = world_reader_new(w->store);
-        h2o_linklist_init_anchor(&wk->sources);
-        pthread_create(&wk->thread, NULL, work, wk);
-    }
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
     return w;
 }
 
@@ -226,8 +249,7 @@ static inline void workers_end(struct world *w)
         assert_true(h2o_linklist_is_empty(&w->worker[i].sources));
         bw_buf_free(&w->worker[i].tools.scratch);
         world_reader_free(w->worker[i].tools.reader);
-        bw_loop_free(w->loops[i]);
-        w->loops[i] = NULL;
+        w->loops[i] = NULL; /* freed: whoever posts to it now crashes */
     }
 }
 
@@ -256,11 +278,21 @@ static inline void world_end(struct world *w)
 
 /* ---- the origin ---- */
 
+/* What an origin says to one fetch; as in struct origin. */
+struct answer {
+    const char *fields;
+    int status;
+    uint64_t length, cut_at;
+    bool hides_length, confirms;
+    enum bw_reason no_head;
+};
+
 struct source {
     struct world *world;
     struct worker *worker;
     struct origin *origin;
     struct bw_fill *fill;
+    struct answer answer;
     uint64_t version, sent;
     bool head_sent, paused, over, entered;
     struct bw_next step;
@@ -319,44 +351,57 @@ static inline void source_fail(struct source *s, enum bw_reason why)
     bw_fill_on_fail(s->fill, why);
 }
 
-static inline void source_head(struct source *s)
+static inline void source_decide(struct source *s)
 {
-    struct origin *o = s->origin;
-    struct test_fields f;
-    char text[512];
-    bool confirms = o->confirms && bw_fill_base(s->fill) != NULL;
-    struct bw_fill_response r = {.status = confirms ? 304 : o->status,
-                                 .reason = BW_S("So"),
-                                 .length = o->hides_length ? UINT64_MAX : o->length,
-                                 .asked_ms = bw_clock_ms(),
-                                 .answered_ms = bw_clock_ms()};
+    const struct origin *o = s->origin;
 
-    s->head_sent = true;
-    atomic_fetch_add(&o->heads, 1);
-    if (o->no_head != BW_REASON_NONE) {
-        source_fail(s, o->no_head);
-        return;
-    }
-    snprintf(text, sizeof(text), "etag: \"%llu\"\n%s", (unsigned long long)s->version, o->fields);
-    r.fields = fields(&f, text);
-    if (confirms) {
-        f.list.v++; /* no tag: the stored one counts */
-        f.list.n--;
-        r.length = 0;
-    }
-    bw_fill_on_head(s->fill, &r);
-    if (s->over || (!confirms && o->length != 0))
-        return;
+    s->answer = (struct answer){o->fields,       o->status,   o->length, atomic_load(&o->cut_at),
+                                o->hides_length, o->confirms, o->no_head};
+    if (o->decides != NULL)
+        o->decides(s);
+    s->answer.confirms = s->answer.confirms && bw_fill_base(s->fill) != NULL;
+}
+
+static inline void source_end(struct source *s)
+{
     s->over = true;
     bw_fill_on_end(s->fill, NULL);
+}
+
+static inline void source_head(struct source *s)
+{
+    struct answer *a = &s->answer;
+    struct test_fields f;
+    char text[512];
+    struct bw_fill_response r = {
+        .reason = BW_S("So"), .asked_ms = bw_clock_ms(), .answered_ms = bw_clock_ms()};
+
+    s->head_sent = true;
+    atomic_fetch_add(&s->origin->heads, 1);
+    source_decide(s);
+    if (a->no_head != BW_REASON_NONE) {
+        source_fail(s, a->no_head);
+        return;
+    }
+    r.status = a->confirms ? 304 : a->status;
+    r.length = a->confirms ? 0 : a->hides_length ? UINT64_MAX : a->length;
+    snprintf(text, sizeof(text), "etag: \"%llu\"\n%s", (unsigned long long)s->version, a->fields);
+    r.fields = fields(&f, text);
+    if (a->confirms) {
+        f.list.v++; /* no tag: the stored one counts */
+        f.list.n--;
+    }
+    bw_fill_on_head(s->fill, &r);
+    if (!s->over && (a->confirms || a->length == 0))
+        source_end(s);
 }
 
 static inline void source_body(struct source *s)
 {
     char bytes[32768];
     size_t piece = s->origin->piece != 0 ? s->origin->piece : 10000;
-    uint64_t allowed = atomic_load(&s->origin->allowed), cut = atomic_load(&s->origin->cut_at);
-    uint64_t left = s->origin->length - s->sent;
+    uint64_t allowed = atomic_load(&s->origin->allowed), cut = s->answer.cut_at;
+    uint64_t left = s->answer.length - s->sent;
     size_t n = piece < left ? piece : (size_t)left;
 
     if (allowed != EVERYTHING && allowed - HEAD_ONLY - s->sent < n)
@@ -366,12 +411,12 @@ static inline void source_body(struct source *s)
     s->sent += n;
     if (n != 0)
         bw_fill_on_data(s->fill, bw_slice(bytes, n));
-    if (!s->over && cut != 0 && s->sent >= cut) {
+    if (s->over)
+        return;
+    if (cut != 0 && s->sent >= cut)
         source_fail(s, BW_REASON_TRUNCATED);
-    } else if (!s->over && s->sent == s->origin->length && allowed == EVERYTHING) {
-        s->over = true;
-        bw_fill_on_end(s->fill, NULL);
-    }
+    else if (s->sent == s->answer.length && allowed == EVERYTHING)
+        source_end(s);
 }
 
 static inline bool source_may_go_on(const struct source *s)
@@ -536,6 +581,8 @@ static inline void client_deliver(struct client *c, enum result result)
     char buffer[4096];
     size_t got;
 
+    BW_ASSERT(
+        bw_slice_starts(bw_fields_find(&e->fields, BW_F_CACHE_CONTROL)->value, BW_S("max-age")));
     c->version = version_of(&e->fields);
     c->at = c->from;
     atomic_store(&c->hit, true);
@@ -583,6 +630,7 @@ static inline struct bw_join client_join(struct client *c)
                         .key = &c->key,
                         .policy = &c->policy,
                         .dangling = c->found.dangling,
+                        .seen = c->found.seen,
                         .may_lead = !c->is_head};
 
     if (c->found.varies) {
@@ -590,9 +638,9 @@ static inline struct bw_join client_join(struct client *c)
         j.variant_vary_id = c->found.vary_id;
         j.variant_names = c->found.vary_names;
     }
-    if (c->has_found && c->found.usable.use == BW_USE_NEVER) {
-        j.dangling = c->found.entry.objid;
-    } else if (c->has_found) {
+    if (c->has_found)
+        j.found = c->found.entry.objid;
+    if (c->has_found && c->found.usable.use != BW_USE_NEVER) {
         j.base = &c->found.entry;
         j.base_key = c->found.varies ? &c->found.variant : &c->key;
     }
@@ -683,8 +731,17 @@ static inline void client_again(struct client *c, bool counts)
     client_lookup(c);
 }
 
+/* What is not for all is for its leader. */
+static inline void check_whose(const struct client *c, const struct bw_fill_head *head)
+{
+    const struct bw_field *f = bw_fields_find(&head->fields, BW_F_CACHE_CONTROL);
+
+    BW_ASSERT(c->waiter.leads || f == NULL || bw_slice_starts(f->value, BW_S("max-age")));
+}
+
 static inline void client_begin(struct client *c, const struct bw_fill_head *head)
 {
+    check_whose(c, head);
     c->head = head;
     c->reading = true;
     c->version = version_of(&head->fields);
