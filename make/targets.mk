@@ -19,7 +19,7 @@ ADMIN     ?= 127.0.0.1:9180
 
 export BUILD JOBS PYTHON RESULTS
 
-.PHONY: help run test check e2e e2e-long asan tsan fuzz fuzz-programs unit-programs lint format conformance bench \
+.PHONY: help run test check e2e e2e-long asan tsan fuzz fuzz-programs unit-programs lint format conformance bench model \
         image install uninstall clean deps-%
 
 help: ## this list
@@ -86,6 +86,11 @@ conformance: deps-build+run+test ## the public HTTP cache tests (npm http-cache-
 bench: deps-build+bench ## compare with nginx, varnish and h2o on this machine; BENCH='hit-1k miss' chooses
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(PYTHON) bench/run --binary $(BUILD)/breakwater $(BENCH)
+
+model: deps-build ## explore the fill protocol completely, then with each rule taken out (four minutes, 2 GB)
+	@mkdir -p $(BUILD)/model
+	@$(CC) -std=gnu11 -O2 -Wall -Wextra -o $(BUILD)/model/fill tests/model/fill.c
+	@tests/model/run $(BUILD)/model/fill
 
 image: ## build the container image and try it, where root and buildah are to be had
 	@tools/test-image
