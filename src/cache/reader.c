@@ -190,3 +190,51 @@ enum bw_err bw_reader_body(struct bw_reader *r, uint64_t objid, uint64_t offset,
     mdb_txn_reset(r->txn);
     return err;
 }
+
+/* The chunk of `body_key` from `at` on. */
+static enum bw_err view_chunk(struct bw_reader *r, uint64_t body_key, size_t at, uint64_t most,
+                              struct bw_slice *piece)
+{
+    MDB_val k = bw_val(&body_key, sizeof(body_key)), v;
+    enum bw_err err = error_of(r->store, mdb_get(r->txn, r->store->body, &k, &v));
+
+    if (err != BW_OK)
+        return err;
+    struct bw_slice chunk = bw_val_slice(v);
+    if (chunk.len <= BW_CHUNK_SUM || chunk.len > BW_CHUNK_SIZE + BW_CHUNK_SUM)
+        return corrupt(r->store);
+    size_t len = chunk.len - BW_CHUNK_SUM;
+    if (at >= len)
+        return BW_ERR_NOT_FOUND;
+    size_t n = most < len - at ? (size_t)most : len - at;
+    if (!is_in_memory(chunk.base + at, n) &&
+        !bw_warm_consume(r->store, bw_warm_chunk_mark(body_key)))
+        return BW_ERR_BUSY;
+    *piece = bw_slice(chunk.base + at, n);
+    return BW_OK;
+}
+
+// NOLINTNEXTLINE(readability-function-size): the hit path fills no struct for it
+enum bw_err bw_reader_view(struct bw_reader *r, uint64_t objid, uint64_t offset, uint64_t most,
+                           struct bw_slice *pieces, size_t max, size_t *n)
+{
+    enum bw_err err = renew(r);
+
+    *n = 0;
+    while (err == BW_OK && most > 0 && *n < max && offset / BW_CHUNK_SIZE < BW_CHUNKS_MAX) {
+        uint64_t key = bw_body_key(objid, (uint32_t)(offset / BW_CHUNK_SIZE));
+
+        err = view_chunk(r, key, (size_t)(offset % BW_CHUNK_SIZE), most, &pieces[*n]);
+        if (err != BW_OK)
+            break;
+        offset += pieces[*n].len;
+        most -= pieces[*n].len;
+        ++*n;
+    }
+    return *n > 0 ? BW_OK : err;
+}
+
+void bw_reader_release(struct bw_reader *r)
+{
+    mdb_txn_reset(r->txn);
+}

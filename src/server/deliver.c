@@ -9,7 +9,11 @@
 
 #include "request_priv.h"
 
-enum { SMALL_BUFFER = 4096 };
+enum {
+    SMALL_BUFFER = 4096,
+    VIEWS_MAX = 4,
+    VIEW_BYTES = 2 * BW_CHUNK_SIZE, /* of one connection in a round of the loop */
+};
 
 /* ---- the head ---- */
 
@@ -23,12 +27,15 @@ static void whole_body(struct bw_request *rq, uint64_t length)
 
 static void send_more(struct bw_request *rq);
 
+static bool send_views(struct bw_request *rq);
+
 static void proceed(h2o_generator_t *generator, h2o_req_t *req)
 {
     struct bw_request *rq = H2O_STRUCT_FROM_MEMBER(struct bw_request, generator, generator);
 
     (void)req;
-    send_more(rq);
+    if (!send_views(rq))
+        send_more(rq);
 }
 
 static enum step begin(struct bw_request *rq)
@@ -191,6 +198,40 @@ static void send_more(struct bw_request *rq)
         bw_index_verified(bw_store_index(rq->w->lookup.store), &rq->found.hit);
     h2o_send(&rq->x->req, g.v, g.n,
              rq->span_at == rq->spans_n ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+}
+
+/*
+ * The rest of a large body in clear text: the kernel copies straight from the map, as much as the
+ * socket takes at once.  The views end with this call, what was not taken is looked up again; so no
+ * transaction waits for a client, and a slow one holds no buffer.  False: not this way.
+ */
+static bool send_views(struct bw_request *rq)
+{
+    struct bw_slice pieces[VIEWS_MAX];
+    uint64_t left;
+    size_t n, accepted;
+    bool taken;
+
+    if (rq->x->ops->write_now == NULL || rq->x->conn->tls || rq->spans_n != 1 ||
+        !rq->found.hit.verified || rq->found.entry.inline_body.base != NULL)
+        return false;
+    if (rq->buffer != NULL)
+        bw_buffers_put(rq->w->buffers, rq->buffer);
+    rq->buffer = NULL;
+    left = rq->spans[0].end - rq->span_position;
+    if (bw_reader_view(rq->w->lookup.reader, rq->found.entry.objid, rq->span_position,
+                       left < VIEW_BYTES ? left : VIEW_BYTES, pieces, VIEWS_MAX, &n) != BW_OK) {
+        bw_reader_release(rq->w->lookup.reader);
+        return false; /* the other way finds the same and deals with it */
+    }
+    taken = rq->x->ops->write_now(rq->x, (const h2o_iovec_t *)(const void *)pieces, n, &accepted);
+    bw_reader_release(rq->w->lookup.reader);
+    rq->span_position += accepted;
+    if (rq->span_position == rq->spans[0].end) {
+        rq->span_at = rq->spans_n;
+        send_end(rq);
+    }
+    return taken;
 }
 
 void deliver_go_on(struct bw_request *rq)

@@ -217,6 +217,7 @@ static const struct bw_wire_ops http1_ops = {
     .body_consumed = bw_h1_body_consumed,
     .informational = bw_h1_informational,
     .trailers = bw_h1_trailers,
+    .write_now = bw_h1_write_now,
     .upgrade = bw_h1_upgrade,
 };
 

@@ -181,4 +181,5 @@ void bw_h1_write_on(struct bw_http1 *c);
 void bw_h1_send_continue(struct bw_http1 *c);
 void bw_h1_informational(struct bw_exchange *x, int status, const struct bw_fields *fields);
 void bw_h1_trailers(struct bw_exchange *x, const struct bw_fields *fields);
+bool bw_h1_write_now(struct bw_exchange *x, const h2o_iovec_t *v, size_t n, size_t *accepted);
 void bw_h1_upgrade(struct bw_exchange *x, bw_upgraded_fn upgraded, void *ctx);

@@ -16,8 +16,10 @@
 
 #include "http1_priv.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 enum {
     VEC_MAX = 64,             /* buffers of one send that need no memory of their own */
@@ -576,6 +578,43 @@ void bw_h1_do_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_
         hold(c, bufs, n, state);
     else
         send_now(c, bufs, n, state);
+}
+
+/* ---- bytes that are ours for this moment ---- */
+
+/* The socket is full: come back when it is not.  The send clock watches that this happens. */
+static void wait_for_room(struct bw_http1 *c)
+{
+    c->writing = H1_WRITES;
+    h2o_socket_notify_write(c->conn.socket, on_written);
+    bw_h1_send_clock_start(c);
+}
+
+bool bw_h1_write_now(struct bw_exchange *x, const h2o_iovec_t *v, size_t n, size_t *accepted)
+{
+    struct bw_http1 *c = bw_h1_of(x);
+    size_t total = total_of(v, n);
+    ssize_t got;
+
+    *accepted = 0;
+    if (c->conn.socket->ssl != NULL || c->framing != H1_LENGTH || c->responding != H1_STREAMING ||
+        c->writing != H1_QUIET || c->out.rest_from < c->out.rest.n || total > c->out.left)
+        return false;
+    got = writev(h2o_socket_get_fd(c->conn.socket), (const struct iovec *)v, (int)n);
+    if (got < 0 && errno != EAGAIN && errno != EINTR) {
+        c->responding = H1_BROKEN; /* the client is gone; noticed in the next round */
+        bw_h1_put_off(c);
+        return true;
+    }
+    *accepted = got > 0 ? (size_t)got : 0;
+    c->out.left -= *accepted;
+    c->burst += *accepted;
+    x->bytes_sent += *accepted;
+    if (*accepted < total)
+        wait_for_room(c);
+    else
+        bw_h1_put_off(c);
+    return true;
 }
 
 /* ---- 101 ---- */

@@ -78,6 +78,16 @@ enum bw_err bw_reader_body(struct bw_reader *r, uint64_t objid, uint64_t offset,
                            bool verify, char *out, size_t *got);
 
 /*
+ * The same without the copy, for bytes that were verified: views of the map from `offset`, chunk by
+ * chunk, at most `most` bytes in at most `max` pieces.  They are valid until bw_reader_release(),
+ * which must follow in the same callback: an open transaction makes the file grow.  BW_ERR_BUSY:
+ * the first page is not in memory.  Pieces end before the first that is not.
+ */
+enum bw_err bw_reader_view(struct bw_reader *r, uint64_t objid, uint64_t offset, uint64_t most,
+                           struct bw_slice *pieces, size_t max, size_t *n);
+void bw_reader_release(struct bw_reader *r);
+
+/*
  * Cold pages: an io thread touches what `key` or (objid, offset, n) needs and then calls `done` on
  * that io thread; the caller's `done` posts a message home.  The item is the caller's and must live
  * until then.  Bounded queue; false: full (the caller reads in place: its next read of the same
