@@ -120,15 +120,9 @@ static size_t head_size(const struct judgement *g, const struct bw_fill *f, size
 /* The fields that everybody gets: without those the response keeps for one request. */
 static char *copy_stored(struct bw_fill *f, char *at)
 {
-    struct bw_field *all = f->head.fields.v;
-    struct bw_field *v = (struct bw_field *)(void *)at;
-    size_t n = 0;
-
-    for (size_t i = 0; i < f->head.fields.n; i++)
-        if (bw_policy_field_stored(&f->head.fields, &all[i], &f->settings))
-            v[n++] = all[i];
-    f->head.stored = (struct bw_fields){v, n};
-    return at + f->head.fields.n * sizeof(*v);
+    f->head.stored.v = (struct bw_field *)(void *)at;
+    bw_policy_stored_fields(&f->head.fields, &f->settings, &f->head.stored);
+    return at + f->head.fields.n * sizeof(struct bw_field);
 }
 
 /* The id that a note in force gives to that list of names; 0: none. */

@@ -527,17 +527,25 @@ static bool is_connection_field(enum bw_field_id id)
     return false;
 }
 
-bool bw_policy_field_stored(const struct bw_fields *fields, const struct bw_field *field,
-                            const struct bw_settings *settings)
+static bool is_stored(const struct bw_fields *fields, const struct bw_field *field,
+                      const struct bw_settings *settings, const struct bw_cache_control *cc)
 {
-    struct bw_cache_control cc;
-
     if (is_connection_field(field->id))
         return false;
     if (field->id == BW_F_SET_COOKIE && settings->set_cookie != BW_SET_COOKIE_KEEP)
         return false;
-    if (list_has(fields, BW_F_CONNECTION, field->name))
-        return false;
+    return !list_has(fields, BW_F_CONNECTION, field->name) &&
+           !bw_cache_control_withholds(cc, field->name);
+}
+
+void bw_policy_stored_fields(const struct bw_fields *fields, const struct bw_settings *settings,
+                             struct bw_fields *out)
+{
+    struct bw_cache_control cc;
+
     bw_cache_control_response(fields, &cc);
-    return !bw_cache_control_withholds(&cc, field->name);
+    out->n = 0;
+    for (size_t i = 0; i < fields->n; ++i)
+        if (is_stored(fields, &fields->v[i], settings, &cc))
+            out->v[out->n++] = fields->v[i];
 }

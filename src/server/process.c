@@ -18,6 +18,7 @@
 #include "process_priv.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,16 @@ static void raise_limits(void)
         return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/*
+ * A miss takes and gives back blocks of 16 KiB; by default glibc would return them to the kernel each
+ * time and fault them in again (a fifth of the cost of a miss, measured).
+ */
+static void keep_freed_memory(void)
+{
+    mallopt(M_TRIM_THRESHOLD, 32 << 20);
+    mallopt(M_TOP_PAD, 4 << 20);
 }
 
 static sigset_t our_signals(void)
@@ -380,6 +391,7 @@ int bw_server_run(const struct bw_conf_flags *flags, bool test_clock)
     signal(SIGPIPE, SIG_IGN);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     raise_limits();
+    keep_freed_memory();
     if (test_clock)
         bw_gate_enable();
     /* a buffer that grows must stay in memory: libh2o would put it into a file */

@@ -134,8 +134,8 @@ bool bw_policy_request_only_if_cached(const struct bw_policy_request *rq);
 bool bw_policy_invalidates(struct bw_slice method, int status);
 
 /*
- * Which fields of a response are not stored: connection fields, those that no-cache="..." or
+ * The fields of a response that are stored, into out->v with room for all.  Not: connection fields, those that no-cache="..." or
  * private="..." name (RFC 9111, 3.1 and 5.2.2), Set-Cookie unless set_cookie: keep.
  */
-bool bw_policy_field_stored(const struct bw_fields *fields, const struct bw_field *field,
-                            const struct bw_settings *settings);
+void bw_policy_stored_fields(const struct bw_fields *fields, const struct bw_settings *settings,
+                             struct bw_fields *out);
