@@ -42,9 +42,10 @@ static bool change_reserve(struct bw_account *a, uint32_t reserve,
                            bool (*take)(struct bw_budget *, size_t))
 {
     uint64_t old = atomic_load(&a->blocks), next;
-    size_t more;
 
     for (;;) {
+        size_t more;
+
         next = with_reserve(old, reserve);
         more = paid(next) > paid(old) ? paid(next) - paid(old) : 0;
         if (more != 0 && !take(a->budget, more * block_bytes))

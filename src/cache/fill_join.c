@@ -167,11 +167,21 @@ static bool lead(struct bw_fills *fs, struct bw_waiter *w, const struct bw_join 
     return true;
 }
 
+static enum bw_joined without_a_seat(struct bw_fills *fs, struct bw_waiter *w,
+                                     const struct bw_join *j, const struct place *p, bool alone)
+{
+    if (!alone && send_back(fs, w, j, &p->key)) /* rule 2 */
+        return BW_JOINED_LOOK;
+    if (!j->may_lead)
+        return BW_JOINED_PASS;
+    return lead(fs, w, j, p, alone) ? BW_JOINED_LEADS : BW_JOINED_SHED; /* rule 7 */
+}
+
 static enum bw_joined join_or_lead(struct bw_fills *fs, struct bw_waiter *w,
                                    const struct bw_join *j, const struct place *p)
 {
     struct shard *sh = bw_shard_of(fs, &p->key.hash);
-    enum bw_joined joined = BW_JOINED_LEADS;
+    enum bw_joined joined;
     struct bw_fill *held = NULL;
     enum seat_taken seat;
     struct slot *s;
@@ -184,16 +194,10 @@ static enum bw_joined join_or_lead(struct bw_fills *fs, struct bw_waiter *w,
     seat = j->alone ? SEAT_NONE : take_seat(fs, s, w, pass);
     if (seat == SEAT_NONE && pass && !j->alone && j->base == NULL)
         seat = take_commit_seat(fs, s, w, &held);
-    if (seat == SEAT_TAKEN)
-        joined = BW_JOINED_WAITS;
-    else if (seat == SEAT_SHED)
-        joined = BW_JOINED_SHED;
-    else if (!alone && send_back(fs, w, j, &p->key)) /* rule 2 */
-        joined = BW_JOINED_LOOK;
-    else if (!j->may_lead)
-        joined = BW_JOINED_PASS;
-    else if (!lead(fs, w, j, p, alone)) /* rule 7 */
-        joined = BW_JOINED_SHED;
+    if (seat == SEAT_NONE)
+        joined = without_a_seat(fs, w, j, p, alone);
+    else
+        joined = seat == SEAT_TAKEN ? BW_JOINED_WAITS : BW_JOINED_SHED;
     bw_slot_tidy(sh, s);
     pthread_mutex_unlock(&sh->lock);
     if (held != NULL) {

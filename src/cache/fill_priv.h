@@ -7,7 +7,7 @@
  *   fill_head.c    the owner: the head
  *   fill_read.c    readers: woken, looking, taking bytes, leaving
  *   fill_window.c  blocks in memory, and who stands where
- *   fill_store.c   what the writer gets and answers
+ *   fill_store.c   what the writer gets and answers; references
  *
  * Rule numbers: docs/fill.md.  Lock order: shard, then fill; never two shards, never two fills;
  * nothing is called back under a lock.  A hit takes none of them.
@@ -207,16 +207,18 @@ struct bw_fill {
     struct seat seats[];
 };
 
-/* fill.c */
+/* fill_store.c: references */
 void bw_fill_take(struct bw_fill *f);
 /* From a pointer that is no reference but cannot be freed now; false: it is being freed. */
 bool bw_fill_try_take(struct bw_fill *f);
 void bw_fill_put(struct bw_fill *f); /* the last one frees: blocks, pins, committed chunks */
+
+/* fill.c */
 /*
  * Rule 7: NULL if there is no memory for one block.  The caller gets the owner's reference, and
  * holds the lock of the shard that it is to be entered in, for the sake of `born`.
  */
-struct bw_fill *bw_fill_new(struct bw_fills *fs, const struct bw_join *j, bool background);
+struct bw_fill *bw_fill_new(struct bw_fills *fs, const struct bw_join *asked, bool background);
 /* Give up: FAILED, readers broken, slots left.  The owner's thread, no lock held. */
 void bw_fill_fail(struct bw_fill *f, enum bw_reason why);
 void bw_fill_leave_slots(struct bw_fill *f);

@@ -160,6 +160,22 @@ bool bw_fill_await_commit(struct bw_waiter *w)
     return waits;
 }
 
+/* Fill lock held. */
+static enum bw_look what_is_there(const struct bw_fill *f, const struct bw_waiter *w)
+{
+    if (w->for_commit)
+        return landing(f) ? BW_LOOK_WAIT : BW_LOOK_AGAIN;
+    if (f->head_out && f->verdict == VERDICT_PRIVATE && !w->leads)
+        return BW_LOOK_AGAIN;
+    if (f->state == FILL_FAILED)
+        return BW_LOOK_NONE; /* nothing was sent yet: an error page, not a broken response */
+    if (!f->head_out)
+        return BW_LOOK_WAIT;
+    if (f->verdict == VERDICT_FAILED)
+        return BW_LOOK_FAILED;
+    return f->verdict == VERDICT_PRIVATE ? BW_LOOK_OWN : BW_LOOK_HEAD;
+}
+
 enum bw_look bw_fill_look(struct bw_waiter *w, const struct bw_fill_head **head,
                           enum bw_reason *why)
 {
@@ -169,21 +185,10 @@ enum bw_look bw_fill_look(struct bw_waiter *w, const struct bw_fill_head **head,
     pthread_mutex_lock(&f->lock);
     *head = &f->head;
     *why = f->why;
-    if (w->for_commit && !landing(f)) {
-        look = BW_LOOK_AGAIN;
-    } else if (w->for_commit || (!f->head_out && f->state != FILL_FAILED)) {
+    look = what_is_there(f, w);
+    if (look == BW_LOOK_WAIT) {
         bw_seat_park(w);
-        look = BW_LOOK_WAIT;
-    } else if (f->head_out && f->verdict == VERDICT_PRIVATE && !w->leads) {
-        look = BW_LOOK_AGAIN;
-    } else if (f->state == FILL_FAILED) {
-        look = BW_LOOK_NONE; /* nothing was sent yet: an error page, not a broken response */
-    } else if (f->verdict == VERDICT_FAILED) {
-        look = BW_LOOK_FAILED;
     } else {
-        look = f->verdict == VERDICT_PRIVATE ? BW_LOOK_OWN : BW_LOOK_HEAD;
-    }
-    if (look != BW_LOOK_WAIT) {
         set_parked(w, false);
         w->state = BW_WAITER_READING;
     }

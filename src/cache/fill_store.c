@@ -10,6 +10,61 @@
 
 #include "fill_priv.h"
 
+/* ---- references ---- */
+
+void bw_fill_take(struct bw_fill *f)
+{
+    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+}
+
+bool bw_fill_try_take(struct bw_fill *f)
+{
+    unsigned refs = atomic_load(&f->refs);
+
+    while (refs != 0)
+        if (atomic_compare_exchange_weak(&f->refs, &refs, refs + 1))
+            return true;
+    return false;
+}
+
+static void unpin(struct bw_fill *f)
+{
+    struct bw_pins *pins = f->fs->o.pins[f->owner];
+
+    if (f->has_base)
+        bw_unpin(pins, f->base.objid);
+    if (f->stored_objid != 0 && !f->head.revalidated)
+        bw_unpin(pins, f->stored_objid);
+}
+
+/* The table may be freed as soon as no fill is alive, so that is counted last. */
+void bw_fill_put(struct bw_fill *f)
+{
+    struct bw_fills *fs = f->fs;
+
+    if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    bw_window_drop_below(f, UINT64_MAX);
+    if (f->marked)
+        bw_slot_unmark(f);
+    unpin(f);
+    if (f->state != FILL_COMMITTED && f->committed != 0)
+        bw_writer_drop_body(fs->o.store, f->stored_objid, f->committed); /* rule 24 */
+    bw_account_close(&f->account);
+    bw_budget_give(fs->o.budget, f->charged);
+    if (f->background)
+        atomic_fetch_sub(&fs->refreshes, 1);
+    pthread_mutex_destroy(&f->lock);
+    free(f->window);
+    free(f->head_memory);
+    free(f->trailer_memory);
+    free(f->memory);
+    free(f);
+    atomic_fetch_sub(&fs->live, 1);
+}
+
+/* ---- losing the store ---- */
+
 /* The readers go on; from now on they are coupled to the source (rules 20 and 22). */
 void bw_fill_lose_store(struct bw_fill *f)
 {

@@ -137,7 +137,7 @@ static size_t pair_size(const struct bw_fields *fields, struct bw_slice name, ne
 {
     struct value_iter it = {0};
     struct bw_slice value;
-    size_t n = 2 * PREFIX + name.len;
+    size_t n = (size_t)2 * PREFIX + name.len;
 
     while (next(fields, name, &it, &value))
         n += PREFIX + value.len;

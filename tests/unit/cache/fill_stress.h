@@ -11,7 +11,7 @@
 
 #include "breakwater/base/rand.h"
 
-#include "cache/fill_world.h"
+#include "cache/fill_client.h"
 
 enum { STRESS_PATHS = 4, STRESS_CLIENTS = 48, STRESS_MS = 2000, STRESS_MEMORY = 3 << 19 };
 

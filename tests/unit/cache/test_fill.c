@@ -3,7 +3,7 @@
  * 8).
  */
 #include "cache/fake_store.h"
-#include "cache/fill_world.h"
+#include "cache/fill_client.h"
 
 enum { MEMORY = 64 << 20, BODY = 200000 };
 

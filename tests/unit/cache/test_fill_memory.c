@@ -3,7 +3,7 @@
  * origin, a writer that cannot (docs/fill.md, rules 19 to 24 and section 5).
  */
 #include "cache/fake_store.h"
-#include "cache/fill_world.h"
+#include "cache/fill_client.h"
 
 enum { MEMORY = 64 << 20, SMALL = 1 << 20 };
 

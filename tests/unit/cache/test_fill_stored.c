@@ -3,7 +3,7 @@
  * (docs/fill.md, rules 12, 16, 18, 28, 31 and 33).
  */
 #include "cache/fake_store.h"
-#include "cache/fill_world.h"
+#include "cache/fill_client.h"
 
 enum { MEMORY = 64 << 20, MINUTE = 61000 };
 
