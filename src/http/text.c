@@ -26,18 +26,6 @@ char *bw_text_i64(char *at, int64_t n)
     return bw_text_u64(at, 0 - (uint64_t)n); /* INT64_MIN has no positive twin */
 }
 
-char *bw_text_slice(char *at, struct bw_slice s)
-{
-    if (s.len > 0)
-        memcpy(at, s.base, s.len);
-    return at + s.len;
-}
-
-char *bw_text_str(char *at, const char *s)
-{
-    return bw_text_slice(at, bw_slice_str(s));
-}
-
 char *bw_text_hex(char *at, uint64_t n)
 {
     for (int shift = 60; shift >= 0; shift -= 4)

@@ -180,6 +180,13 @@ void bw_h1_do_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_
 void bw_h1_write_on(struct bw_http1 *c);
 void bw_h1_send_continue(struct bw_http1 *c);
 void bw_h1_informational(struct bw_exchange *x, int status, const struct bw_fields *fields);
+/* http1_head.c: heads as text, written at `at`; what is returned is where the next byte goes. */
+bool bw_h1_status_has_no_body(int status);
+size_t bw_h1_fields_size(const struct bw_fields *fields);
+char *bw_h1_put_fields(char *at, const struct bw_fields *fields);
+size_t bw_h1_head_size(const struct bw_http1 *c);
+char *bw_h1_put_head(struct bw_http1 *c, char *base);
+
 void bw_h1_trailers(struct bw_exchange *x, const struct bw_fields *fields);
 bool bw_h1_write_now(struct bw_exchange *x, const h2o_iovec_t *v, size_t n, size_t *accepted);
 void bw_h1_upgrade(struct bw_exchange *x, bw_upgraded_fn upgraded, void *ctx);

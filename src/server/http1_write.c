@@ -13,6 +13,7 @@
  */
 #include "breakwater/base/check.h"
 #include "breakwater/base/mem.h"
+#include "breakwater/http/text.h"
 
 #include "http1_priv.h"
 
@@ -32,51 +33,7 @@ enum {
 
 static void on_written(h2o_socket_t *socket, const char *err);
 
-/* ---- bytes ---- */
-
-static char *put(char *at, const char *bytes, size_t n)
-{
-    if (n > 0)
-        memcpy(at, bytes, n);
-    return at + n;
-}
-
-static char *put_slice(char *at, struct bw_slice s)
-{
-    return put(at, s.base, s.len);
-}
-
-static char *put_number(char *at, uint64_t n, unsigned base)
-{
-    char digits[20];
-    char *p = digits + sizeof(digits);
-
-    do {
-        *--p = "0123456789abcdef"[n % base];
-        n /= base;
-    } while (n > 0);
-    return put(at, p, (size_t)(digits + sizeof(digits) - p));
-}
-
-static size_t fields_size(const struct bw_fields *fields)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < fields->n; i++)
-        n += fields->v[i].name.len + fields->v[i].value.len + 4;
-    return n;
-}
-
-static char *put_fields(char *at, const struct bw_fields *fields)
-{
-    for (size_t i = 0; i < fields->n; i++) {
-        at = put_slice(at, fields->v[i].name);
-        at = put(at, ": ", 2);
-        at = put_slice(at, fields->v[i].value);
-        at = put(at, "\r\n", 2);
-    }
-    return at;
-}
+/* ---- writing ---- */
 
 static size_t total_of(const h2o_iovec_t *v, size_t n)
 {
@@ -86,8 +43,6 @@ static size_t total_of(const h2o_iovec_t *v, size_t n)
         total += v[i].len;
     return total;
 }
-
-/* ---- writing ---- */
 
 /* How much of the next write goes out now; over TLS also the size of its records. */
 static size_t share(struct bw_http1 *c)
@@ -221,18 +176,18 @@ static const char *interim_reason(int status)
 static void send_interim(struct bw_http1 *c, int status, const struct bw_fields *fields)
 {
     const char *reason = interim_reason(status);
-    size_t size = c->out.interim.len + 32 + strlen(reason) + fields_size(fields);
+    size_t size = c->out.interim.len + 32 + strlen(reason) + bw_h1_fields_size(fields);
     char *base = h2o_mem_alloc_pool(&c->x.req.pool, size);
-    char *at = put(base, c->out.interim.base, c->out.interim.len);
+    char *at = bw_text_slice(base, bw_slice(c->out.interim.base, c->out.interim.len));
     h2o_iovec_t bytes;
 
-    at = put(at, "HTTP/1.1 ", 9);
-    at = put_number(at, (unsigned)status, 10);
+    at = bw_text_str(at, "HTTP/1.1 ");
+    at = bw_text_u64(at, (unsigned)status);
     *at++ = ' ';
-    at = put(at, reason, strlen(reason));
-    at = put(at, "\r\n", 2);
-    at = put_fields(at, fields);
-    at = put(at, "\r\n", 2);
+    at = bw_text_str(at, reason);
+    at = bw_text_str(at, "\r\n");
+    at = bw_h1_put_fields(at, fields);
+    at = bw_text_str(at, "\r\n");
     bytes = h2o_iovec_init(base, (size_t)(at - base));
     if (c->writing != H1_QUIET) {
         c->out.interim = bytes;
@@ -262,24 +217,19 @@ void bw_h1_send_continue(struct bw_http1 *c)
 void bw_h1_trailers(struct bw_exchange *x, const struct bw_fields *fields)
 {
     struct bw_http1 *c = bw_h1_of(x);
-    char *base = h2o_mem_alloc_pool(&x->req.pool, fields_size(fields) + 1);
+    char *base = h2o_mem_alloc_pool(&x->req.pool, bw_h1_fields_size(fields) + 1);
 
-    c->out.trailers = bw_slice(base, (size_t)(put_fields(base, fields) - base));
+    c->out.trailers = bw_slice(base, (size_t)(bw_h1_put_fields(base, fields) - base));
 }
 
 /* ---- framing ---- */
-
-static bool status_has_no_body(int status)
-{
-    return status < 200 || status == 204 || status == 304;
-}
 
 static enum h1_framing framing_for(struct bw_http1 *c, size_t bytes, h2o_send_state_t state)
 {
     const struct bw_exchange *x = &c->x;
     bool is_all = state == H2O_SEND_STATE_FINAL && c->out.trailers.len == 0;
 
-    if (status_has_no_body(x->reply->status) || bw_slice_eq(x->head.method, BW_S("HEAD")))
+    if (bw_h1_status_has_no_body(x->reply->status) || bw_slice_eq(x->head.method, BW_S("HEAD")))
         return H1_NO_BODY;
     c->out.promised = x->reply->length;
     if (x->reply->length == BW_LENGTH_UNKNOWN && is_all)
@@ -308,65 +258,6 @@ static void decide_ending(struct bw_http1 *c, h2o_send_state_t state)
 
     if (c->ending == H1_KEEP && (!keep || request_is_left_behind(c)))
         c->ending = H1_CLOSE;
-}
-
-static size_t head_size(const struct bw_http1 *c)
-{
-    enum { REST = 256 }; /* status line, date, framing, connection */
-
-    return REST + c->x.reply->reason.len + fields_size(&c->x.reply->fields);
-}
-
-static char *put_framing(const struct bw_http1 *c, char *at)
-{
-    const struct bw_reply *reply = c->x.reply;
-    uint64_t length = c->framing == H1_LENGTH ? c->out.promised : reply->length;
-
-    if (c->framing == H1_CHUNKED)
-        return put_slice(at, BW_S("transfer-encoding: chunked\r\n"));
-    /* without a body the length is that of a GET; 1xx, 204 have none, 304 need not (RFC 9110, 8.6)
-     */
-    if (length == BW_LENGTH_UNKNOWN || status_has_no_body(reply->status))
-        return at;
-    at = put_slice(at, BW_S("content-length: "));
-    at = put_number(at, length, 10);
-    return put(at, "\r\n", 2);
-}
-
-static char *put_connection(const struct bw_http1 *c, char *at)
-{
-    switch (c->ending) {
-    case H1_KEEP:
-        return c->x.head.minor == 0 ? put_slice(at, BW_S("connection: keep-alive\r\n")) : at;
-    case H1_CLOSE:
-        return put_slice(at, BW_S("connection: close\r\n"));
-    case H1_UPGRADE:
-        return put_slice(at, BW_S("connection: upgrade\r\n"));
-    }
-    BW_UNREACHABLE();
-}
-
-static char *put_head(struct bw_http1 *c, char *base)
-{
-    const struct bw_reply *reply = c->x.reply;
-    char *at = put_slice(base, BW_S("HTTP/1.1 "));
-
-    at = put_number(at, (unsigned)reply->status, 10);
-    *at++ = ' ';
-    at = put_slice(at, reply->reason);
-    at = put(at, "\r\n", 2);
-    /* a stored response keeps its own Date, to which its Age belongs */
-    if (c->ending != H1_UPGRADE && bw_fields_find(&reply->fields, BW_F_DATE) == NULL) {
-        at = put_slice(at, BW_S("date: "));
-        at = put(at, bw_wire_date(c->conn.worker->wire), BW_DATE_LEN);
-        at = put(at, "\r\n", 2);
-    }
-    at = put_fields(at, &reply->fields);
-    at = put_framing(c, at);
-    at = put_connection(c, at);
-    at = put(at, "\r\n", 2);
-    c->x.head_bytes_sent += (uint64_t)(at - base);
-    return at;
 }
 
 /* ---- one send ---- */
@@ -431,10 +322,10 @@ static h2o_iovec_t last_chunk(struct bw_http1 *c, size_t bytes)
         return bytes > 0 ? h2o_iovec_init(H2O_STRLIT("\r\n0\r\n\r\n"))
                          : h2o_iovec_init(H2O_STRLIT("0\r\n\r\n"));
     base = h2o_mem_alloc_pool(&c->x.req.pool, trailers.len + 8);
-    at = bytes > 0 ? put(base, "\r\n", 2) : base;
-    at = put(at, "0\r\n", 3);
-    at = put_slice(at, trailers);
-    at = put(at, "\r\n", 2);
+    at = bytes > 0 ? bw_text_str(base, "\r\n") : base;
+    at = bw_text_str(at, "0\r\n");
+    at = bw_text_slice(at, trailers);
+    at = bw_text_str(at, "\r\n");
     return h2o_iovec_init(base, (size_t)(at - base));
 }
 
@@ -454,7 +345,7 @@ static char *gather(struct sending *s, char *at, size_t room)
     while (s->n > 0 && room > 0) {
         size_t n = s->v[0].len < room ? s->v[0].len : room;
 
-        at = put(at, s->v[0].base, n);
+        at = bw_text_slice(at, bw_slice(s->v[0].base, n));
         room -= n;
         s->v[0].base += n;
         s->v[0].len -= n;
@@ -464,7 +355,7 @@ static char *gather(struct sending *s, char *at, size_t room)
         }
     }
     if (s->n == 0 && s->tail.len <= room) {
-        at = put(at, s->tail.base, s->tail.len);
+        at = bw_text_slice(at, bw_slice(s->tail.base, s->tail.len));
         s->tail.len = 0;
     }
     return at;
@@ -480,12 +371,26 @@ static char *lead_memory(struct bw_http1 *c, size_t size)
     return h2o_mem_alloc_pool(&c->x.req.pool, size);
 }
 
+/* In hex without leading zeros (RFC 9112, 7.1). */
+static char *put_chunk_size(char *at, uint64_t n)
+{
+    char digits[16];
+    char *p = digits + sizeof(digits);
+
+    do {
+        *--p = "0123456789abcdef"[n % 16];
+        n /= 16;
+    } while (n > 0);
+    return bw_text_slice(at, bw_slice(p, (size_t)(digits + sizeof(digits) - p)));
+}
+
 /* Head, size of the chunk, and over TLS the first bytes of the body: one buffer before the body. */
 static void put_lead(struct bw_http1 *c, struct sending *s, bool with_head)
 {
     bool with_size = c->framing == H1_CHUNKED && s->bytes > 0;
     size_t room = 0;
-    size_t size = (with_head ? head_size(c) : 0) + (with_size ? sizeof(c->out.chunk_head) : 0);
+    size_t size =
+        (with_head ? bw_h1_head_size(c) : 0) + (with_size ? sizeof(c->out.chunk_head) : 0);
     char *base;
     char *at;
 
@@ -496,10 +401,10 @@ static void put_lead(struct bw_http1 *c, struct sending *s, bool with_head)
         room = room < GATHER_BODY_MAX ? room : GATHER_BODY_MAX;
     }
     base = lead_memory(c, size + room);
-    at = with_head ? put_head(c, base) : base;
+    at = with_head ? bw_h1_put_head(c, base) : base;
     if (with_size) {
-        at = put_number(at, s->bytes, 16);
-        at = put(at, "\r\n", 2);
+        at = put_chunk_size(at, s->bytes);
+        at = bw_text_str(at, "\r\n");
     }
     at = gather(s, at, room);
     s->v--;

@@ -12,7 +12,16 @@ enum { BW_TEXT_NUMBER_MAX = 20 };
 
 char *bw_text_u64(char *at, uint64_t n);
 char *bw_text_i64(char *at, int64_t n);
-char *bw_text_slice(char *at, struct bw_slice s);
-char *bw_text_str(char *at, const char *s);
+/* Inline, so that literals become plain stores: heads are made of them. */
+static inline char *bw_text_slice(char *at, struct bw_slice s)
+{
+    if (s.len > 0)
+        memcpy(at, s.base, s.len);
+    return at + s.len;
+}
+static inline char *bw_text_str(char *at, const char *s)
+{
+    return bw_text_slice(at, bw_slice_str(s));
+}
 /* 16 lower-case hex digits. */
 char *bw_text_hex(char *at, uint64_t n);
