@@ -8,6 +8,7 @@
 #include "breakwater/config/conf.h"
 
 #include "breakwater/base/check.h"
+#include "breakwater/config/schema.h"
 #include "breakwater/config/yaml.h"
 
 #include "flags_priv.h"
@@ -32,12 +33,26 @@ static struct snapshot *snapshot_of(struct bw_conf *c)
     return BW_CONTAINER_OF(c, struct snapshot, conf);
 }
 
+/* Is there a key that was meant to name an origin?  Then what is said of it is enough. */
+static bool is_misspelt(const struct bw_yaml *root)
+{
+    for (const struct bw_yaml *y = root->first; y != NULL; y = y->next) {
+        const char *near = bw_schema_near(bw_schema_root(), y->key);
+
+        if (near != NULL && (strcmp(near, "origin") == 0 || strcmp(near, "pools") == 0))
+            return true;
+    }
+    return false;
+}
+
 static void check_origin(const struct bw_yaml *root, struct bw_diag *d)
 {
     const struct bw_yaml *pools = bw_yaml_find(root, "pools");
     struct bw_place at = root->at;
 
     if (pools != NULL && (pools->first != NULL || pools->kind == BW_YAML_LIST))
+        return;
+    if (pools == NULL && is_misspelt(root))
         return;
     if (at.line == 0)
         at.file = "--origin";

@@ -35,6 +35,18 @@ int64_t bw_read_ms(const struct bw_value *group, const char *path)
     return (int64_t)bw_read_number(group, path, 0);
 }
 
+void bw_read_lower(struct bw_read *r, struct bw_value *v, uint32_t limit, const char *reason)
+{
+    if (v->word >= 0 || v->number <= limit)
+        return;
+    if (v->at.file != NULL)
+        bw_diag_error(r->diag, v->at, v->path, "%s; write %u or less%s%s", reason, limit,
+                      v->schema->words != NULL ? ", or " : "",
+                      v->schema->words != NULL ? v->schema->words : "");
+    v->number = limit;
+    v->text = v->written = bw_arena_printf(r->arena, "%u", limit);
+}
+
 unsigned bw_read_word(const struct bw_value *group, const char *path)
 {
     const struct bw_value *v = bw_value_get(group, path);

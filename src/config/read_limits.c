@@ -9,9 +9,9 @@
 
 static void read_limits(struct bw_read *r, const struct bw_value *v, struct bw_limits_conf *out)
 {
-    const struct bw_value *each = bw_value_get(v, "connections_per_address");
-
     out->connections = bw_read_u32(v, "connections", 0);
+    bw_read_lower(r, bw_value_get(v, "connections_per_address"), out->connections,
+                  "is more than limits.connections");
     out->connections_per_address = bw_read_u32(v, "connections_per_address", UINT32_MAX);
     out->head = bw_read_u32(v, "head", 0);
     out->headers = bw_read_u32(v, "headers", 0);
@@ -23,10 +23,6 @@ static void read_limits(struct bw_read *r, const struct bw_value *v, struct bw_l
     out->body_rate = bw_read_u32(v, "body_rate", 0);
     out->requests_per_connection = bw_read_u32(v, "requests_per_connection", 0);
     out->drain_ms = bw_read_ms(v, "drain");
-    if (each->at.file != NULL && each->word < 0 && each->number > out->connections)
-        bw_diag_error(r->diag, each->at, each->path,
-                      "is more than limits.connections; write %u or less, or off",
-                      out->connections);
 }
 
 static uint32_t count_cores(void)

@@ -100,22 +100,14 @@ static void read_host(struct bw_read *r, const struct bw_value *v, struct bw_poo
                       v->text);
 }
 
-/* Only what was asked for may contradict; a default gives way. */
 static void read_connections(struct bw_read *r, const struct bw_value *v, struct bw_pool_conf *out)
 {
-    const struct bw_value *idle = bw_value_get(v, "idle");
-
     out->per_server = bw_read_u32(v, "per_server", 0);
+    bw_read_lower(r, bw_value_get(v, "idle"), out->per_server, "is more than per_server allows");
     out->idle = bw_read_u32(v, "idle", 0);
     out->idle_for_ms = bw_read_ms(v, "idle_for");
     out->queue = bw_read_u32(v, "queue", 0);
     out->queue_for_ms = bw_read_ms(v, "queue_for");
-    if (out->idle <= out->per_server)
-        return;
-    if (is_written(idle))
-        bw_diag_error(r->diag, idle->at, idle->path,
-                      "is more than per_server allows; write %u or less", out->per_server);
-    out->idle = out->per_server;
 }
 
 static void read_pool(struct bw_read *r, const struct bw_value *v, struct bw_pool_conf *out)

@@ -41,6 +41,9 @@ int64_t bw_read_ms(const struct bw_value *group, const char *path);
 /* The number of the word at the path, 0 (the first) if absent; enums are declared in that order. */
 unsigned bw_read_word(const struct bw_value *group, const char *path);
 int bw_read_tls_version(const struct bw_value *group, const char *path);
+/* A number that is more than the limit beside it: a default gives way, in what is printed too; what
+ * a person wrote contradicts. */
+void bw_read_lower(struct bw_read *r, struct bw_value *v, uint32_t limit, const char *reason);
 /* The networks of a list. */
 const struct bw_network *bw_read_networks(struct bw_read *r, const struct bw_value *group,
                                           const char *path, size_t *n);

@@ -225,6 +225,7 @@ static void read_rule(struct bw_read *r, const struct bw_value *v, size_t number
 {
     const char *name = bw_read_text(v, "name");
     const struct bw_value *browser = bw_value_get(v, "browser_ttl");
+    int errors = r->diag->errors;
 
     out->name = name != NULL ? name : bw_arena_printf(r->arena, "rule %zu", number);
     out->match = bw_read_match(r, bw_value_get(v, "match"));
@@ -235,7 +236,7 @@ static void read_rule(struct bw_read *r, const struct bw_value *v, size_t number
     read_key(r, bw_value_get(v, "key"), out);
     read_pool(r, bw_value_get(v, "pool"), out);
     check_bypass(r, v, out);
-    if (out->sets == 0)
+    if (out->sets == 0 && r->diag->errors == errors)
         bw_diag_warn(r->diag, v->at, v->path, "sets nothing; add a setting such as ttl: 10m");
 }
 

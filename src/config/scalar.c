@@ -115,11 +115,12 @@ static bool refuse_unit(const struct form *f, const char *text, struct bw_slice 
     return false;
 }
 
-static bool check_range(const struct bw_schema *s, uint64_t number, struct bw_buf *why)
+static bool check_range(const struct bw_schema *s, const char *text, uint64_t number,
+                        struct bw_buf *why)
 {
     if (number >= s->least && (s->most == 0 || number <= s->most))
         return true;
-    bw_buf_str(why, number < s->least ? "is too little; write " : "is too much; write ");
+    bw_buf_printf(why, "\"%.80s\" is too %s; write ", text, number < s->least ? "little" : "much");
     bw_scalar_print(s->type, number < s->least ? s->least : s->most, why);
     bw_buf_str(why, number < s->least ? " or more" : " or less");
     return false;
@@ -159,7 +160,7 @@ static bool read_number(const struct bw_schema *s, const char *text, uint64_t *o
         return false;
     }
     *out = n / f->divisor;
-    return check_range(s, *out, why);
+    return check_range(s, text, *out, why);
 }
 
 static bool refuse_word(const struct bw_schema *s, const char *text, struct bw_buf *why)

@@ -95,6 +95,16 @@ static size_t distance(const char *a, const char *b)
     return row[n];
 }
 
+const char *bw_schema_near(const struct bw_schema *parent, const char *key)
+{
+    const struct bw_schema *child = NULL;
+    struct bw_suggestion near = {.word = key};
+
+    while ((child = bw_schema_next(parent, child)) != NULL)
+        bw_suggest(&near, bw_schema_key(child));
+    return near.best;
+}
+
 void bw_suggest(struct bw_suggestion *s, const char *candidate)
 {
     size_t len = strlen(s->word), d;

@@ -66,15 +66,12 @@ static const char *known_keys(struct pass *p, const struct bw_schema *s)
 
 static void check_unknown(struct pass *p, const struct bw_schema *s, const struct bw_yaml *y)
 {
-    const struct bw_schema *child = NULL;
-    struct bw_suggestion near = {.word = y->key};
+    const char *near = bw_schema_near(s, y->key);
 
     if (bw_schema_find(s, y->key) != NULL)
         return;
-    while ((child = bw_schema_next(s, child)) != NULL)
-        bw_suggest(&near, bw_schema_key(child));
-    if (near.best != NULL)
-        bw_diag_error(p->diag, y->key_at, y->path, "unknown key; did you mean \"%s\"?", near.best);
+    if (near != NULL)
+        bw_diag_error(p->diag, y->key_at, y->path, "unknown key; did you mean \"%s\"?", near);
     else
         bw_diag_error(p->diag, y->key_at, y->path, "unknown key; known here are %s",
                       known_keys(p, s));

@@ -135,7 +135,7 @@ def test_connections_of_one_address_are_limited(edge, origin):
 
 
 def test_connections_in_total_are_limited_and_the_others_wait(edge, origin):
-    edge.configure(limits={"connections": 4, "connections_per_address": 4})
+    edge.configure(limits={"connections": 4})
     origin.serves("/news", "today", cache_control="max-age=60")
 
     clients = [edge.connect() for _ in range(4)]

@@ -54,6 +54,8 @@ const struct bw_schema *bw_schema_next(const struct bw_schema *parent,
                                        const struct bw_schema *prev);
 /* The child with that key, or NULL. */
 const struct bw_schema *bw_schema_find(const struct bw_schema *parent, const char *key);
+/* The child whose key a person may have meant by `key`, or NULL where none is near. */
+const char *bw_schema_near(const struct bw_schema *parent, const char *key);
 /* The number of a word in `words`, or -1. */
 int bw_schema_word(const struct bw_schema *s, const char *text);
 

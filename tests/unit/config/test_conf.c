@@ -35,7 +35,7 @@ static const struct refusal refused[] = {
      "t.yaml:1:52: error: pools.a.connections.idle: is more than per_server allows; write 256 or "
      "less"},
     {"pools: {a: {servers: {url: http://a, weight: 0}}}\n",
-     "t.yaml:1:46: error: pools.a.servers.weight: is too little; write 1 or more"},
+     "t.yaml:1:46: error: pools.a.servers.weight: \"0\" is too little; write 1 or more"},
     {"origin: http://app\n"
      "cache: {size: 1GiB, max_object: 2GiB}\n",
      "t.yaml:2:33: error: cache.max_object: is more than cache.size; write 256MiB or less, or "
@@ -178,6 +178,7 @@ TEST(a_default_gives_way_where_only_its_limit_was_set)
 
     assert_int_equal(c->pools[0].idle, 10);
     assert_int_equal(c->limits.connections, 100);
+    assert_int_equal(c->limits.connections_per_address, 100);
     bw_conf_put(c);
 }
 

@@ -162,15 +162,26 @@ static void print_without_places(const char *text, struct bw_buf *out)
     bw_conf_put(c);
 }
 
-TEST(what_is_printed_can_be_loaded_and_means_the_same)
+static void assert_same_when_loaded_again(const char *text)
 {
     struct bw_buf once = {0}, twice = {0};
 
-    print_without_places(written, &once);
+    print_without_places(text, &once);
     print_without_places(once.base, &twice);
     assert_string_equal(once.base, twice.base);
     bw_buf_free(&once);
     bw_buf_free(&twice);
+}
+
+TEST(what_is_printed_can_be_loaded_and_means_the_same)
+{
+    assert_same_when_loaded_again(written);
+}
+
+TEST(a_default_that_gave_way_is_printed_as_it_is_now)
+{
+    assert_same_when_loaded_again("pools: {a: {servers: http://a, connections: {per_server: 9}}}\n"
+                                  "limits: {connections: 10}\n");
 }
 
 TEST(a_value_from_a_flag_names_the_flag_and_auto_what_it_came_to)
@@ -195,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RUN(short_forms_are_printed_in_full_with_their_places),
         RUN(what_is_printed_can_be_loaded_and_means_the_same),
+        RUN(a_default_that_gave_way_is_printed_as_it_is_now),
         RUN(a_value_from_a_flag_names_the_flag_and_auto_what_it_came_to),
     };
 

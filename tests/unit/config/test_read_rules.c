@@ -64,7 +64,7 @@ static const struct refusal refused[] = {
      "byte 3); correct it, or write a glob"},
     {"origin: http://app\n"
      "rules:\n"
-     "  - {match: {extension: .jpg}, ttl: 1m}\n",
+     "  - {match: {extension: .jpg}}\n", /* and no word about setting nothing */
      "t.yaml:3:25: error: rules[1].match.extension: \".jpg\" has a dot; write jpg, what follows "
      "the last dot"},
     {"origin: http://app\n"

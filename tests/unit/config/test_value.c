@@ -21,6 +21,9 @@ static const struct refusal refused[] = {
     {"", "t.yaml:1:1: error: origin: is missing; write origin: http://HOST:PORT, or give --origin"},
     {"workers: 2\n",
      "t.yaml:1:1: error: origin: is missing; write origin: http://HOST:PORT, or give --origin"},
+    {"orgin: http://app\n", "t.yaml:1:1: error: orgin: unknown key; did you mean \"origin\"?"},
+    {"pool: {app: {servers: http://a}}\n",
+     "t.yaml:1:1: error: pool: unknown key; did you mean \"pools\"?"},
     {"pools: {}\n",
      "t.yaml:1:1: error: origin: is missing; write origin: http://HOST:PORT, or give --origin"},
     {"pools: {app: {balance: random}}\n", "t.yaml:1:14: error: pools.app.servers: is missing; "
@@ -86,7 +89,7 @@ static const struct refusal refused[] = {
      "t.yaml:2:15: error: cache.size: \"99999999999TiB\" is too much; write a smaller number"},
     {"origin: http://app\n"
      "cache: {size: 1KiB}\n",
-     "t.yaml:2:15: error: cache.size: is too little; write 1MiB or more"},
+     "t.yaml:2:15: error: cache.size: \"1KiB\" is too little; write 1MiB or more"},
     {"origin: http://app\n"
      "limits: {drain: 30}\n",
      "t.yaml:2:17: error: limits.drain: \"30\" has no unit; write 30s"},
@@ -103,16 +106,16 @@ static const struct refusal refused[] = {
      "or d, such as 10s"},
     {"origin: http://app\n"
      "limits: {drain: 2d}\n",
-     "t.yaml:2:17: error: limits.drain: is too much; write 1d or less"},
+     "t.yaml:2:17: error: limits.drain: \"2d\" is too much; write 1d or less"},
     {"origin: http://app\n"
      "limits: {idle_timeout: 0s}\n",
-     "t.yaml:2:24: error: limits.idle_timeout: is too little; write 1ms or more"},
+     "t.yaml:2:24: error: limits.idle_timeout: \"0s\" is too little; write 1ms or more"},
     {"origin: http://app\n"
      "limits: {headers: 100KiB}\n",
      "t.yaml:2:19: error: limits.headers: \"100KiB\" is not a number; write digits only"},
     {"origin: http://app\n"
      "limits: {headers: 0}\n",
-     "t.yaml:2:19: error: limits.headers: is too little; write 1 or more"},
+     "t.yaml:2:19: error: limits.headers: \"0\" is too little; write 1 or more"},
     {"origin: http://app\n"
      "limits: {requests_per_connection: never}\n",
      "t.yaml:2:35: error: limits.requests_per_connection: \"never\" is not a number; write digits "
@@ -123,13 +126,13 @@ static const struct refusal refused[] = {
      "or TiB, such as 64KiB"},
     {"origin: http://app\n"
      "workers: 0\n",
-     "t.yaml:2:10: error: workers: is too little; write 1 or more"},
+     "t.yaml:2:10: error: workers: \"0\" is too little; write 1 or more"},
     {"origin: http://app\n"
      "workers: many\n",
      "t.yaml:2:10: error: workers: \"many\" is not a number; write digits only, or auto"},
     {"origin: http://app\n"
      "workers: 257\n",
-     "t.yaml:2:10: error: workers: is too much; write 256 or less"},
+     "t.yaml:2:10: error: workers: \"257\" is too much; write 256 or less"},
     {"origin: http://app\n"
      "cache: {protect: hits}\n",
      "t.yaml:2:18: error: cache.protect: \"hits\" is not a choice; write requests, bytes or "
@@ -147,7 +150,7 @@ static const struct refusal refused[] = {
     {"pools: {origin: {servers: http://a, retry: {budget: 20}}}\n",
      "t.yaml:1:53: error: pools.origin.retry.budget: \"20\" has no unit; write 20%"},
     {"pools: {origin: {servers: http://a, retry: {budget: 200%}}}\n",
-     "t.yaml:1:53: error: pools.origin.retry.budget: is too much; write 100% or less"},
+     "t.yaml:1:53: error: pools.origin.retry.budget: \"200%\" is too much; write 100% or less"},
     {"pools: {origin: {servers: http://a, retry: on}}\n",
      "t.yaml:1:44: error: pools.origin.retry: takes keys, not a value other than off; known here "
      "are times, budget"},
