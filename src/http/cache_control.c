@@ -189,7 +189,7 @@ static bool for_us(struct bw_slice *member)
             continue;
         struct bw_slice target = bw_slice(member->base + i + 1, member->len - i - 1);
         *member = bw_slice_trim(bw_slice(member->base, i));
-        return bw_slice_eq_nocase(bw_slice_trim(target), BW_S("breakwater"));
+        return bw_slice_eq_nocase(bw_slice_trim(target), BW_S(BW_CC_SURROGATE));
     }
     return true;
 }

@@ -7,6 +7,7 @@
 #include "breakwater/http/headers.h"
 
 #include "breakwater/base/check.h"
+#include "breakwater/http/cache_control.h"
 #include "breakwater/http/text.h"
 
 /* ---- classes of request fields ---- */
@@ -45,6 +46,7 @@ static const uint8_t request_class[BW_F_COUNT] = {
 
     [BW_F_FORWARDED] = CLASS_PEER,
     [BW_F_FRONT_END_HTTPS] = CLASS_PEER,
+    [BW_F_SURROGATE_CAPABILITY] = CLASS_PEER, /* who may be meant by Surrogate-Control */
     [BW_F_X_FORWARDED_FOR] = CLASS_PEER,
     [BW_F_X_FORWARDED_HOST] = CLASS_PEER,
     [BW_F_X_FORWARDED_PORT] = CLASS_PEER,
@@ -284,6 +286,7 @@ static void add_own(const struct bw_fields *in, const struct bw_forward *fw, str
         add(out, BW_F_ACCEPT_ENCODING, fw->accept_encoding);
     if (fw->accept_language.base != NULL)
         add(out, BW_F_ACCEPT_LANGUAGE, fw->accept_language);
+    add(out, BW_F_SURROGATE_CAPABILITY, BW_S(BW_CC_SURROGATE "=\"Surrogate/1.0\""));
     if (fw->via.len > 0)
         add(out, BW_F_VIA, fw->via);
     if (fw->upgrade)

@@ -13,6 +13,9 @@
 /* Not said.  Any other value is between 0 and BW_DELTA_MAX. */
 enum { BW_CC_UNSET = -1 };
 
+/* The name by which Surrogate-Control means us; origins learn it from Surrogate-Capability. */
+#define BW_CC_SURROGATE "breakwater"
+
 /* What a number of seconds too large to keep counts as (RFC 9111, 1.2.2). */
 #define BW_DELTA_MAX INT64_C(2147483648)
 

@@ -17,7 +17,7 @@
 
 enum {
     BW_HEADERS_NAMED_MAX = 16, /* fields that one Connection may name */
-    BW_HEADERS_OWN_MAX = 8,    /* fields that bw_headers_to_origin() adds at most */
+    BW_HEADERS_OWN_MAX = 9,    /* fields that bw_headers_to_origin() adds at most */
 };
 
 /*
@@ -44,8 +44,8 @@ struct bw_forward {
 };
 
 /*
- * The fields of the request to the origin, from those of the client (cleaned or not).  Room for
- * in->n + BW_HEADERS_OWN_MAX.  Content-Length and Transfer-Encoding are not among them: who writes
+ * The fields of the request to the origin, from those of the client (cleaned or not), and that we
+ * obey Surrogate-Control.  Room for in->n + BW_HEADERS_OWN_MAX.  Content-Length and Transfer-Encoding are not among them: who writes
  * the request frames it.  Validators of a revalidation are added by the caller.
  */
 bool bw_headers_to_origin(const struct bw_fields *in, const struct bw_forward *fw,

@@ -5,6 +5,8 @@
 
 #include "fields.h"
 
+#define CAPABLE "surrogate-capability: breakwater=\"Surrogate/1.0\"\n"
+
 static const struct {
     const char *in;
     bool trusted;
@@ -29,7 +31,8 @@ static const struct {
     {"x-forwarded-for: 1\nx-forwarded-host: h\nx-forwarded-proto: p\nx-forwarded-port: 1\n"
      "x-forwarded-prefix: /\nx-forwarded-scheme: s\nx-forwarded-server: s\nx-forwarded-ssl: on\n"
      "x-forwarded: a\nforwarded: for=1\nx-host: h\nx-original-host: h\nx-real-ip: 1\n"
-     "front-end-https: on\ntrue-client-ip: 1\ncf-connecting-ip: 1\nx-scheme: s\naccept: x",
+     "front-end-https: on\nsurrogate-capability: a=\"Surrogate/1.0\"\n"
+     "true-client-ip: 1\ncf-connecting-ip: 1\nx-scheme: s\naccept: x",
      false, "accept: x"},
     {"x-forwarded-for: 1\nx-forwarded-ssl: on\ntrue-client-ip: 1", true,
      "x-forwarded-for: 1\nx-forwarded-ssl: on\ntrue-client-ip: 1"},
@@ -96,7 +99,7 @@ TEST(the_origin_learns_who_asked_from_us)
                      "x-forwarded-host: evil\nvia: 1.0 fred\nconnection: close",
                      &plain,
                      "host: origin:8080\naccept: x\nvia: 1.0 fred\nx-forwarded-for: 192.0.2.1\n"
-                     "x-forwarded-proto: https\nx-forwarded-host: shop.example\n"
+                     "x-forwarded-proto: https\nx-forwarded-host: shop.example\n" CAPABLE
                      "via: 1.1 breakwater");
 }
 
@@ -112,12 +115,13 @@ TEST(a_trusted_peer_is_believed)
                      "x-forwarded-for: 10.0.0.1\nx-forwarded-host: h",
                      &fw,
                      "host: origin:8080\nx-forwarded-proto: http\nx-forwarded-host: h\n"
-                     "x-forwarded-for: 198.51.100.7, 10.0.0.1, 192.0.2.1\nvia: 1.1 breakwater");
+                     "x-forwarded-for: 198.51.100.7, 10.0.0.1, 192.0.2.1\n" CAPABLE
+                     "via: 1.1 breakwater");
     fw.room_len = 4;
     assert_forwarded("x-forwarded-for: 198.51.100.7", &fw,
                      "host: origin:8080\nx-forwarded-for: 198.51.100.7\n"
                      "x-forwarded-for: 192.0.2.1\nx-forwarded-proto: https\n"
-                     "x-forwarded-host: shop.example\nvia: 1.1 breakwater");
+                     "x-forwarded-host: shop.example\n" CAPABLE "via: 1.1 breakwater");
 }
 
 TEST(a_fill_asks_for_the_whole)
@@ -133,7 +137,7 @@ TEST(a_fill_asks_for_the_whole)
     assert_forwarded(in, &fw,
                      "host: origin:8080\nx-forwarded-for: 192.0.2.1\nx-forwarded-proto: https\n"
                      "x-forwarded-host: shop.example\naccept-encoding: br,gzip\n"
-                     "accept-language: de,en\nvia: 1.1 breakwater");
+                     "accept-language: de,en\n" CAPABLE "via: 1.1 breakwater");
 }
 
 TEST(a_pass_keeps_conditions_and_an_upgrade_is_handed_on)
@@ -144,8 +148,7 @@ TEST(a_pass_keeps_conditions_and_an_upgrade_is_handed_on)
                      "connection: upgrade, x-hop\nx-hop: 1\nupgrade: websocket",
                      &fw,
                      "host: o\nif-none-match: \"a\"\nrange: bytes=0-1\naccept-encoding: deflate\n"
-                     "upgrade: websocket\nx-forwarded-proto: http\n"
-                     "connection: upgrade");
+                     "upgrade: websocket\nx-forwarded-proto: http\n" CAPABLE "connection: upgrade");
 }
 
 static const struct {
