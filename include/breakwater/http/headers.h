@@ -45,8 +45,9 @@ struct bw_forward {
 
 /*
  * The fields of the request to the origin, from those of the client (cleaned or not), and that we
- * obey Surrogate-Control.  Room for in->n + BW_HEADERS_OWN_MAX.  Content-Length and Transfer-Encoding are not among them: who writes
- * the request frames it.  Validators of a revalidation are added by the caller.
+ * obey Surrogate-Control.  Room for in->n + BW_HEADERS_OWN_MAX.  Content-Length and
+ * Transfer-Encoding are not among them: who writes the request frames it.  Validators of a
+ * revalidation are added by the caller.
  */
 bool bw_headers_to_origin(const struct bw_fields *in, const struct bw_forward *fw,
                           struct bw_fields *out);
