@@ -129,9 +129,31 @@ void bw_conf_put(struct bw_conf *c)
         bw_arena_free(snapshot_of(c)->arena);
 }
 
+static const struct bw_value *root_of(const struct bw_conf *c)
+{
+    return ((const struct snapshot *)(const void *)c)->root; /* conf is its first member */
+}
+
+/* 1GiB and 1024MiB are the same. */
+static bool is_same(const struct bw_value *a, const struct bw_value *b)
+{
+    return strcmp(a->text, b->text) == 0 ||
+           (a->word == b->word && a->number == b->number && a->number != 0);
+}
+
+bool bw_conf_differs(const struct bw_conf *a, const struct bw_conf *b, const char *path,
+                     struct bw_place *at)
+{
+    const struct bw_value *from = bw_value_get(root_of(a), path);
+    const struct bw_value *to = bw_value_get(root_of(b), path);
+
+    *at = to != NULL ? to->at : (struct bw_place){0};
+    if (from == NULL || to == NULL)
+        return from != to;
+    return !is_same(from, to);
+}
+
 void bw_conf_print(const struct bw_conf *c, struct bw_buf *out)
 {
-    const struct snapshot *s = (const struct snapshot *)(const void *)c; /* its first member */
-
-    bw_print_values(s->root, out);
+    bw_print_values(root_of(c), out);
 }

@@ -5,6 +5,7 @@
  * certificates, the trust stores of the pools.  Only then is anybody told; what is refused leaves
  * everything as it was.  Requests under way keep the snapshot that they began with.
  */
+#include "breakwater/base/check.h"
 #include "breakwater/base/log.h"
 #include "breakwater/base/mem.h"
 
@@ -43,23 +44,21 @@ static bool try_origin(struct bw_server *s, struct bw_conf *conf, struct bw_diag
     return true;
 }
 
-static bool same(const char *a, const char *b)
+/* What is built into the running process: a file that asks for another one is refused, since half
+ * of a file is what nobody wrote. */
+static bool refuse_fixed(const struct bw_conf *old, const struct bw_conf *new, struct bw_diag *d)
 {
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
+    static const char *const fixed[] = {"workers",      "cache.directory", "cache.size",
+                                        "cache.memory", "cache.protect",   "cache.durability",
+                                        "admin.listen"};
+    struct bw_place at;
+    int errors = d->errors;
 
-/* What is built into the running process; a new value waits for a restart, and says so. */
-static void warn_fixed(const struct bw_conf *old, const struct bw_conf *new)
-{
-    if (old->workers != new->workers)
-        bw_log(BW_LOG_WARN, "workers: a new number takes effect after a restart");
-    if (!same(old->cache.directory, new->cache.directory) || old->cache.size != new->cache.size ||
-        old->cache.memory != new->cache.memory || old->cache.protect != new->cache.protect ||
-        old->cache.durability != new->cache.durability)
-        bw_log(BW_LOG_WARN, "cache: directory, size, memory, protect and durability take effect "
-                            "after a restart");
-    if (!same(old->admin.address, new->admin.address))
-        bw_log(BW_LOG_WARN, "admin.listen: a new address takes effect after a restart");
+    for (size_t i = 0; i < BW_ARRAY_LEN(fixed); i++)
+        if (bw_conf_differs(old, new, fixed[i], &at))
+            bw_diag_error(d, at, fixed[i],
+                          "cannot change while running; restart to use the new value");
+    return d->errors > errors;
 }
 
 static void tell_workers(struct bw_server *s)
@@ -79,7 +78,6 @@ static void adopt(struct bw_server *s, struct bw_conf *conf, struct bw_listen_se
     struct bw_conf *old = s->conf;
     char why[WHY_MAX];
 
-    warn_fixed(old, conf);
     bw_listen_set_put(s->listen);
     s->listen = listen;
     s->conf = conf;
@@ -101,7 +99,9 @@ void server_reload(struct bw_server *s)
     struct bw_listen_set *listen = NULL;
 
     s->reloads++;
-    if (conf != NULL && try_origin(s, conf, &d))
+    if (conf != NULL)
+        conf->workers = s->workers_n; /* auto may have come to another number, the threads stay */
+    if (conf != NULL && !refuse_fixed(s->conf, conf, &d) && try_origin(s, conf, &d))
         listen = bw_listen_set_new(conf, s->workers_n, s->listen, &d);
     if (listen == NULL) {
         refuse(s, &d);

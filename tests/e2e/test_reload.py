@@ -1,4 +1,5 @@
 """SIGHUP: the new file as a whole, or the old one; no request is lost."""
+import re
 import threading
 
 import pytest
@@ -111,13 +112,26 @@ def test_twenty_reloads_under_load_lose_no_request(edge, origin, certs, tls):
     assert min(asked) > 0
 
 
-def test_what_cannot_change_while_running_is_named(edge, origin):
+@pytest.mark.parametrize("key, value", [
+    ("workers", 3), ("cache.directory", "elsewhere"), ("cache.size", "300MiB"), ("cache.memory", "64MiB"),
+    ("cache.protect", "bytes"), ("cache.durability", "relaxed"), ("admin.listen", "127.0.0.1:1"),
+])
+def test_what_cannot_change_while_running_is_refused_by_name(edge, origin, key, value):
     origin.serves("/news", "monday", cache_control="max-age=60")
     edge.get("/news")
-    edge.configure(cache={"directory": str(edge.folder / "elsewhere")})
+    group, _, name = key.partition(".")
+    edge.configure(**{group: {name: value} if name else value}, rules=[{"name": "live", "cache": "bypass"}])
 
-    assert edge.reload()[0]
+    taken, message = edge.reload()
 
-    assert "take effect after a restart" in edge.stderr
-    assert edge.get("/news").cache == "hit"
+    assert not taken
+    assert re.fullmatch(rf"\S+:\d+:\d+: error: {key}: cannot change while running; restart .*\n", message), message
+    assert edge.get("/news") == ("hit", "monday")
     assert not (edge.folder / "elsewhere").exists()
+
+
+def test_the_same_said_in_other_words_is_no_change(edge):
+    edge.configure(cache={"size": "1GiB"}).running()
+    edge.configure(cache={"size": "1024MiB", "memory": "auto", "protect": "requests"})
+
+    assert edge.reload() == (True, "")

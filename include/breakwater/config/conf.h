@@ -95,6 +95,11 @@ struct bw_conf *bw_conf_load_text(struct bw_slice text, const char *name,
 struct bw_conf *bw_conf_take(struct bw_conf *c); /* any thread */
 void bw_conf_put(struct bw_conf *c);             /* any thread; the last one frees */
 
+/* Is the setting at "cache.directory" another one in `b` than in `a`?  auto is auto, whatever it
+ * came to.  `at` is its place in `b`: without file where it is a default. */
+bool bw_conf_differs(const struct bw_conf *a, const struct bw_conf *b, const char *path,
+                     struct bw_place *at);
+
 /* The whole configuration in YAML, in full form, with where each value came from; for --print. */
 void bw_conf_print(const struct bw_conf *c, struct bw_buf *out);
 

@@ -207,6 +207,24 @@ TEST(references_are_counted)
     bw_conf_put(NULL);
 }
 
+TEST(two_configurations_differ_where_a_value_does_not_where_its_words_do)
+{
+    struct bw_conf *a = load("origin: http://a\ncache: {size: 1GiB, collapse: off}\n");
+    struct bw_conf *b = load("origin: http://a\nworkers: auto\n"
+                             "cache: {size: 1024MiB, directory: /x}\n");
+    struct bw_place at;
+
+    assert_false(bw_conf_differs(a, b, "workers", &at));
+    assert_false(bw_conf_differs(a, b, "cache.size", &at));
+    assert_true(bw_conf_differs(a, b, "cache.directory", &at));
+    assert_int_equal(at.line, 3);
+    assert_true(bw_conf_differs(b, a, "cache.directory", &at));
+    assert_null(at.file);
+    assert_true(bw_conf_differs(a, b, "cache.collapse.waiters", &at));
+    bw_conf_put(a);
+    bw_conf_put(b);
+}
+
 static struct bw_conf *load_flags(const char *text, const struct bw_conf_flags *flags)
 {
     struct bw_diag said = {0};
@@ -344,6 +362,7 @@ int main(void)
         RUN(a_default_gives_way_where_only_its_limit_was_set),
         RUN(a_pool_may_send_a_host_of_its_own),
         RUN(references_are_counted),
+        RUN(two_configurations_differ_where_a_value_does_not_where_its_words_do),
         RUN(flags_override_the_file),
         RUN(flags_alone_are_enough),
         RUN(a_wrong_flag_is_named_with_its_cure),
