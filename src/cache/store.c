@@ -27,7 +27,7 @@ enum {
     SIZE_MIN = 1 << 20,
     MEMORY_MIN = 2 * BW_STORE_GROUP,
     OBJIDS_AHEAD = 1 << 20,
-    INDEX_ENTRY = 68,       /* bytes of memory for each entry, at most (index.h) */
+    INDEX_ENTRY = 64,       /* bytes of memory for each entry, at most (index.h) */
     INDEX_STEP = 1 << 20,   /* bytes taken from the budget at once */
     INDEX_GROWTH = 4 << 20, /* more than a batch or a slice of loading adds */
 };

@@ -2,7 +2,7 @@
  * ghost.h - what is remembered of objects that are not stored: their frequency, for a while
  * (eviction.md, 3 and 4).
  *
- * 8 bytes a slot, four slots a bucket, as many slots as there are residents.  A slot knows 32 bits
+ * 8 bytes a slot, four slots a bucket, as many slots as residents up to half as many again.  A slot knows 32 bits
  * of the key: a rare mistake costs one wrong guess of worth.  The writer thread only.
  */
 #pragma once
@@ -22,7 +22,7 @@ struct bw_ghosts {
 };
 
 void bw_ghosts_free(struct bw_ghosts *g);
-/* Grows to as many slots as there are residents, to the next power of two; nothing is forgotten. */
+/* At least as many slots as residents, in steps of a half; what full buckets hold is kept. */
 void bw_ghosts_fit(struct bw_ghosts *g, uint32_t residents);
 void bw_ghost_put(struct bw_ghosts *g, uint64_t key_prefix, uint32_t f, uint16_t era);
 /* The frequency remembered, which is then forgotten; 0: none. */
