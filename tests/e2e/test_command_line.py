@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from vocabulary.edge import BINARY, Edge, free_port
+from vocabulary.edge import BINARY, free_port
 from vocabulary.wire import until
 
 
@@ -173,21 +173,15 @@ def test_stats_needs_a_breakwater_to_ask():
     assert str(port) in result.stderr
 
 
-def test_flags_alone_are_enough(origin, tmp_path):
+def test_flags_alone_are_enough(edge, origin, tmp_path):
     origin.serves("/news", "monday", cache_control="max-age=60")
-    edge = Edge(tmp_path / "edge")
-    edge.process = subprocess.Popen(
-        [BINARY, "run", "--origin", origin.url, "--listen", f"127.0.0.1:{edge.port}", "--admin",
-         f"127.0.0.1:{edge.admin_port}", "--cache-dir", str(tmp_path / "cache"), "--cache-size", "64MiB",
-         "--workers", "1"], stderr=open(edge.folder / "stderr.log", "wb"), stdout=subprocess.DEVNULL)
-    try:
-        until(edge.ready, "ready")
-        assert edge.get("/news") == ("miss", "monday")
-        assert edge.get("/news") == ("hit", "monday")
-        shown = breakwater("stats", "--admin", f"127.0.0.1:{edge.admin_port}")
-        assert shown.returncode == 0 and "offload" in shown.stdout.lower()
-        data = breakwater("stats", "--admin", f"127.0.0.1:{edge.admin_port}", "--json")
-        assert data.stdout.lstrip().startswith("{")
-    finally:
-        edge.close()
-    edge.check_reports()
+    admin = f"127.0.0.1:{edge.admin_port}"
+    edge.launch("--origin", origin.url, "--listen", f"127.0.0.1:{edge.port}", "--admin", admin, "--cache-dir",
+                str(tmp_path / "cache"), "--cache-size", "64MiB", "--workers", "1")
+    until(edge.ready, "ready")
+
+    assert edge.get("/news") == ("miss", "monday")
+    assert edge.get("/news") == ("hit", "monday")
+    shown = breakwater("stats", "--admin", admin)
+    assert shown.returncode == 0 and "offload" in shown.stdout.lower()
+    assert breakwater("stats", "--admin", admin, "--json").stdout.lstrip().startswith("{")

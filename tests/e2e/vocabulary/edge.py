@@ -90,14 +90,18 @@ class Edge:
         until(self.ready, "ready", DEADLINE * 2 * SLOW)
         return self
 
-    def launch(self):
+    def launch(self, *flags):
+        """Start the process; with flags, by those instead of the file."""
+        arguments = flags or ["--config", str(self.file), "--test-clock", *self.arguments]
+        known = pathlib.Path(__file__).parent.parent
         environment = os.environ | {
-            "ASAN_OPTIONS": "abort_on_error=0:detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1",
-            "TSAN_OPTIONS": f"suppressions={pathlib.Path(__file__).parent.parent}/tsan.supp"}
+            "ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1",
+            "LSAN_OPTIONS": f"suppressions={known}/lsan.supp:print_suppressions=0",
+            "TSAN_OPTIONS": f"suppressions={known}/tsan.supp"}
         with open(self.folder / "stdout.log", "ab") as out, open(self.folder / "stderr.log", "ab") as err:
             self.process = subprocess.Popen(
-                [BINARY, "run", "--config", str(self.file), "--test-clock", *self.arguments],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment)
+                [BINARY, "run", *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                env=environment)
 
     def ready(self):
         if self.process.poll() is not None:
