@@ -125,7 +125,7 @@ static char *copy_stored(struct bw_fill *f, char *at)
     return at + f->head.fields.n * sizeof(struct bw_field);
 }
 
-/* The id that a note in force gives to that list of names; 0: none. */
+/* The id that a note in force gives to that list of names, 0: none; a purge begins a new one. */
 static uint64_t noted_vary_id(struct bw_fill *f)
 {
     struct shard *sh = bw_shard_of(f->fs, &f->key.hash);
@@ -136,7 +136,8 @@ static uint64_t noted_vary_id(struct bw_fill *f)
     s = bw_slot_find(sh, &f->key.hash);
     if (s != NULL) {
         if (bw_slot_note(sh, s, bw_clock_ms()) == NOTE_VARY &&
-            bw_slice_eq(bw_slot_vary_names(s), bw_vary_names(&f->vary)))
+            bw_slice_eq(bw_slot_vary_names(s), bw_vary_names(&f->vary)) &&
+            !bw_store_purged_since(f->fs->o.store, &f->primary, s->vary_born))
             id = s->vary_id;
         bw_slot_tidy(sh, s);
     }

@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { FAKE_RECORDS = 512, FAKE_PURGES = 256 };
+enum { FAKE_RECORDS = 512, FAKE_PURGES = 256, FAKE_LOST = 64 };
 
 enum fake_kind { FAKE_CHUNK, FAKE_RECORD, FAKE_DROP_BODY };
 
@@ -66,7 +66,8 @@ struct bw_store {
     bool purged_soft[FAKE_PURGES];
     uint64_t seq;
     _Atomic uint64_t next_objid;
-    uint64_t lost_objid; /* the writer's */
+    uint64_t lost[FAKE_LOST]; /* objids of which a chunk was lost, the newest ones; the writer's */
+    size_t lost_n;
     /* what a test orders */
     _Atomic unsigned queue_most; /* chunks and records in the queue */
     atomic_int fail_chunk;       /* the index that the disk does not take; -1: none */
@@ -170,9 +171,17 @@ static enum fake_purged fake_purged_since(const struct bw_store *s, const struct
 
 /* ---- the writer ---- */
 
+static bool fake_is_lost(const struct bw_store *s, uint64_t objid)
+{
+    for (size_t i = 0; i < FAKE_LOST; i++)
+        if (s->lost[i] == objid)
+            return true;
+    return false;
+}
+
 static void fake_write_chunk(struct bw_store *s, struct fake_item *it)
 {
-    bool fails = (int)it->chunk.index == atomic_load(&s->fail_chunk) || s->lost_objid == it->objid;
+    bool fails = (int)it->chunk.index == atomic_load(&s->fail_chunk) || fake_is_lost(s, it->objid);
     struct fake_chunk *c = bw_zalloc(sizeof(*c));
 
     c->objid = it->objid;
@@ -184,7 +193,7 @@ static void fake_write_chunk(struct bw_store *s, struct fake_item *it)
     }
     if (fails) {
         free(c);
-        s->lost_objid = it->objid;
+        s->lost[s->lost_n++ % FAKE_LOST] = it->objid;
         it->client->lost(it->client, BW_ERR_FULL);
         return;
     }
@@ -218,7 +227,7 @@ static enum bw_err fake_judge(struct bw_store *s, const struct fake_item *it)
 
     if (fake_purged_since(s, &rec->primary, rec->born) == FAKE_HARD)
         return BW_ERR_NOT_FOUND;
-    if (atomic_load(&s->fail_record) || s->lost_objid == it->objid)
+    if (atomic_load(&s->fail_record) || fake_is_lost(s, it->objid))
         return BW_ERR_FULL;
     if (rec->replaces != 0 && (old == NULL || old->objid != rec->replaces))
         return BW_ERR_NOT_FOUND;
