@@ -6,6 +6,7 @@ cannot frame is an error of the test.  Every wait here has a deadline, so that n
 import contextlib
 import json
 import re
+import select
 import socket
 import ssl
 import time
@@ -170,6 +171,30 @@ class Client:
         self.ended = self.ended or not data
         self.buffer += data
         return bool(data)
+
+    def drips(self, data, pause=0.02):
+        """Send byte by byte until the other side answers or closes; how many seconds that took."""
+        began = time.monotonic()
+        self.socket.settimeout(pause)
+        try:
+            for at in range(len(data)):
+                self.send(data[at: at + 1])
+                with contextlib.suppress(socket.timeout):
+                    if not self.more() or self.buffer:
+                        break
+        except OSError:
+            pass  # closed, and what was sent then came back as a reset
+        self.socket.settimeout(DEADLINE)
+        return time.monotonic() - began
+
+    def sips(self, until, patience, pause=0.02):
+        """Read byte by byte until until() holds."""
+        end = time.monotonic() + patience
+        while not until() and time.monotonic() < end:
+            self.socket.settimeout(pause)
+            with contextlib.suppress(OSError):
+                self.socket.recv(1)
+            select.select([], [], [], pause)
 
     def upto(self, mark):
         while mark not in self.buffer:
