@@ -60,3 +60,11 @@ def test_several_fields_make_one_variant(edge, origin):
     assert edge.get("/news", headers={"X-A": "1", "X-B": "2"}) == ("miss", "12")
     assert edge.get("/news", headers={"X-A": "12"}) == ("miss", "12")
     assert edge.get("/news", headers={"X-B": "2", "X-A": "1"}) == ("hit", "12")
+
+
+def test_a_page_in_the_language_that_is_wanted_most_is_a_hit(edge, origin):
+    origin.serves("/news", "Montag", cache_control="max-age=60", vary="Accept-Language", content_language="de")
+
+    assert edge.get("/news", headers={"Accept-Language": "en, de"}) == ("miss", "Montag")
+    assert edge.get("/news", headers={"Accept-Language": "fr;q=0.5, de"}) == ("hit", "Montag")
+    assert edge.get("/news", headers={"Accept-Language": "de, fr"}).cache == "miss"

@@ -122,12 +122,17 @@ class Edge:
         self.process = None
 
     def drain(self):
-        """SIGTERM, without waiting for the end."""
+        """SIGTERM; wait until every worker has heard of it, not for the end."""
         self.process.send_signal(signal.SIGTERM)
+        until(lambda: not self.listens(), "nobody new is let in", DEADLINE * SLOW)
+
+    def listens(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(self.address) == 0
 
     def stop(self, deadline=20):
         """SIGTERM, and wait for the orderly end."""
-        self.drain()
+        self.process.send_signal(signal.SIGTERM)
         try:
             status = self.process.wait(deadline * SLOW)
         except subprocess.TimeoutExpired:
