@@ -334,7 +334,7 @@ static struct bw_request *request_new(struct bw_exchange *x)
     rq->slab = slab;
     rq->x = x;
     rq->w = x->conn->worker;
-    rq->snapshot = snapshot_take(rq->w);
+    rq->snapshot = snapshot_take(rq->w->snapshot);
     rq->now_ms = bw_clock_ms();
     rq->id = bw_rand_next(&rq->w->rand);
     x->request = rq;

@@ -191,5 +191,5 @@ enum step wait_for_pages(struct bw_request *rq, const struct bw_hash *key, uint6
 void cold_abandon(struct bw_request *rq);
 
 /* ---- worker.c ---- */
-struct bw_snapshot *snapshot_take(struct bw_worker *w);
+struct bw_snapshot *snapshot_take(struct bw_snapshot *s);
 void snapshot_put(struct bw_snapshot *s);

@@ -234,7 +234,7 @@ struct source *source_start(struct bw_request *rq, struct bw_fill *f, bool leade
                                  .body = BW_FRAMING_NONE};
 
     s->fill = f;
-    s->snapshot = snapshot_take(rq->w);
+    s->snapshot = snapshot_take(rq->snapshot); /* to which settings.pool and .rule belong */
     s->leader = leader ? rq : NULL;
     s->asked_ms = bw_clock_ms();
     s->rule = rq->settings.rule;

@@ -33,10 +33,10 @@ struct bw_snapshot *snapshot_new(struct bw_worker *w, struct bw_conf *conf, char
     return s;
 }
 
-struct bw_snapshot *snapshot_take(struct bw_worker *w)
+struct bw_snapshot *snapshot_take(struct bw_snapshot *s)
 {
-    w->snapshot->refs++;
-    return w->snapshot;
+    s->refs++;
+    return s;
 }
 
 static void add_figures(struct bw_origin_figures *to, const struct bw_origin_figures *f)
