@@ -112,6 +112,15 @@ static const char *split(char *host)
     return colon + 1;
 }
 
+bool bw_cli_is_address(const char *address)
+{
+    char *host = bw_slice_dup(bw_slice_str(address));
+    bool good = strncmp(address, "unix:/", 6) == 0 || split(host) != NULL;
+
+    free(host);
+    return good;
+}
+
 static bool connect_tcp(struct asking *a, int patience_ms)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
@@ -119,10 +128,7 @@ static bool connect_tcp(struct asking *a, int patience_ms)
     const char *port = split(host);
     int error;
 
-    if (port == NULL) {
-        free(host);
-        return fail(a, "is not ADDRESS:PORT", "write such as 127.0.0.1:9180 or unix:/PATH");
-    }
+    BW_ASSERT(port != NULL);
     error = getaddrinfo(host[0] != '\0' ? host : "127.0.0.1", port, &hints, &found);
     free(host);
     if (error != 0)

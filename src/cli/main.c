@@ -10,6 +10,7 @@
 #include "breakwater/cli/stats.h"
 #include "breakwater/config/reference.h"
 #include "breakwater/config/schema.h"
+#include "breakwater/origin/fetch.h"
 #include "breakwater/server/server.h"
 #include "breakwater/server/tls_front.h"
 
@@ -70,6 +71,14 @@ static void check_certificates(const struct bw_conf *c, struct bw_diag *d)
     bw_tls_tickets_put(tickets);
 }
 
+static void check_pools(const struct bw_conf *c, struct bw_diag *d)
+{
+    char why[512];
+
+    if (bw_origin_check(c->pools, c->pools_n, why, sizeof(why)) != BW_OK)
+        bw_diag_error(d, (struct bw_place){0}, NULL, "%s", why);
+}
+
 static int check(const struct bw_cli_flags *f, struct bw_diag *d)
 {
     struct bw_buf out = {0};
@@ -81,8 +90,10 @@ static int check(const struct bw_cli_flags *f, struct bw_diag *d)
         return STATUS_WRONG;
     }
     c = bw_conf_load(&f->conf, d);
-    if (c != NULL)
+    if (c != NULL) {
         check_certificates(c, d);
+        check_pools(c, d);
+    }
     if (d->errors > 0) {
         bw_conf_put(c);
         return STATUS_WRONG;
@@ -106,7 +117,14 @@ static int stats(const struct bw_cli_flags *f, struct bw_diag *d)
 {
     const char *address = f->conf.admin != NULL ? f->conf.admin : default_admin();
     struct bw_buf body = {0}, table = {0}, why = {0};
-    bool good = bw_cli_get(address, "/v1/stats", STATS_PATIENCE_MS, &body, &why);
+    bool good;
+
+    if (!bw_cli_is_address(address)) {
+        bw_diag_error(d, (struct bw_place){.file = "--admin"}, NULL,
+                      "\"%s\" is no address; write such as 127.0.0.1:9180 or unix:/PATH", address);
+        return STATUS_WRONG;
+    }
+    good = bw_cli_get(address, "/v1/stats", STATS_PATIENCE_MS, &body, &why);
 
     if (good && f->json) {
         bw_buf_slice(&table, bw_buf_view(&body));
@@ -177,7 +195,10 @@ static int refuse_command(const char *name, struct bw_diag *d)
     for (size_t i = 0; i < BW_ARRAY_LEN(commands); i++)
         if (commands[i].prose != NULL)
             bw_suggest(&near, commands[i].name);
-    if (near.best != NULL)
+    if (name[0] == '-')
+        bw_diag_error(d, at, NULL, "a command comes before the flags; write breakwater run %s ...",
+                      name);
+    else if (near.best != NULL)
         bw_diag_error(d, at, NULL, "unknown command; did you mean \"%s\"?", near.best);
     else
         bw_diag_error(d, at, NULL, "unknown command; known are run, check, stats, version, help");

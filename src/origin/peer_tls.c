@@ -63,24 +63,40 @@ static const char *openssl_reason(void)
     return text != NULL ? text : "unknown error";
 }
 
-static enum bw_err explain(char *why, size_t len, const char *what, const char *file)
+static const char trust_cure[] = "name a PEM file with certificates of CAs";
+static const char certificate_cure[] = "name a PEM file with the certificate and its chain";
+static const char key_cure[] =
+    "name the PEM file with that certificate's private key, without a passphrase";
+
+static enum bw_err explain(char *why, size_t len, const char *what, const char *file,
+                           const char *cure)
 {
-    (void)snprintf(why, len, "%s '%s': %s", what, file, openssl_reason());
+    (void)snprintf(why, len, "%s '%s': %s; %s", what, file, openssl_reason(), cure);
     return BW_ERR_INVALID;
+}
+
+/* Instead of asking at the terminal. */
+static int no_passphrase(char *to, int size, int writing, void *ctx)
+{
+    (void)to;
+    (void)size;
+    (void)writing;
+    (void)ctx;
+    return -1;
 }
 
 static enum bw_err load_trust(SSL_CTX *ctx, const struct bw_origin_tls_conf *conf, char *why,
                               size_t len)
 {
     if (conf->trust_n == 0 && SSL_CTX_set_default_verify_paths(ctx) != 1)
-        return explain(why, len, "trust", "system");
+        return explain(why, len, "trust", "system", "install ca-certificates");
     for (size_t i = 0; i < conf->trust_n; ++i) {
         const char *file = conf->trust[i];
         int ok = strcmp(file, "system") == 0 ? SSL_CTX_set_default_verify_paths(ctx)
                                              : SSL_CTX_load_verify_file(ctx, file);
 
         if (ok != 1)
-            return explain(why, len, "trust", file);
+            return explain(why, len, "trust", file, trust_cure);
     }
     return BW_OK;
 }
@@ -92,12 +108,13 @@ static enum bw_err load_certificate(SSL_CTX *ctx, const struct bw_origin_tls_con
 
     if (conf->certificate == NULL)
         return BW_OK;
+    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
     if (SSL_CTX_use_certificate_chain_file(ctx, conf->certificate) != 1)
-        return explain(why, len, "certificate", conf->certificate);
+        return explain(why, len, "certificate", conf->certificate, certificate_cure);
     if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
-        return explain(why, len, "key", key);
+        return explain(why, len, "key", key, key_cure);
     if (SSL_CTX_check_private_key(ctx) != 1)
-        return explain(why, len, "key", key);
+        return explain(why, len, "key", key, key_cure);
     return BW_OK;
 }
 
@@ -110,7 +127,8 @@ static enum bw_err expect_name(SSL_CTX *ctx, const char *name, char *why, size_t
 
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-    return ok == 1 ? BW_OK : explain(why, len, "server_name", name);
+    return ok == 1 ? BW_OK
+                   : explain(why, len, "server_name", name, "write a host name or an address");
 }
 
 /* Called for every state of every handshake; of interest is the first, in which it starts. */

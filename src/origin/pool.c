@@ -313,6 +313,16 @@ static enum bw_err init_server(struct bw_server *s, char *why, size_t len)
     return init_tls(s, why, len);
 }
 
+static void list_servers(struct bw_pool *p)
+{
+    p->servers = bw_zalloc(p->conf->servers_n * sizeof(*p->servers));
+    p->servers_n = p->conf->servers_n;
+    for (size_t i = 0; i < p->servers_n; ++i) {
+        p->servers[i].pool = p;
+        p->servers[i].conf = &p->conf->servers[i];
+    }
+}
+
 static enum bw_err init_pool(struct bw_pool *p, uint32_t workers, char *why, size_t len)
 {
     const struct bw_pool_conf *conf = p->conf;
@@ -322,12 +332,7 @@ static enum bw_err init_pool(struct bw_pool *p, uint32_t workers, char *why, siz
     p->queue = part_of(conf->queue, workers);
     p->retry_hundredths = conf->retry_budget_percent > 0 ? RETRY_BURST : 0;
     h2o_linklist_init_anchor(&p->waiting);
-    p->servers = bw_zalloc(conf->servers_n * sizeof(*p->servers));
-    p->servers_n = conf->servers_n;
-    for (size_t i = 0; i < p->servers_n; ++i) {
-        p->servers[i].pool = p;
-        p->servers[i].conf = &conf->servers[i];
-    }
+    list_servers(p);
     for (size_t i = 0; i < p->servers_n; ++i) {
         enum bw_err err = init_server(&p->servers[i], why, len);
 
@@ -349,6 +354,22 @@ static void free_pool(struct bw_pool *p)
         free(s->authority_text);
     }
     free(p->servers);
+}
+
+enum bw_err bw_origin_check(const struct bw_pool_conf *pools, size_t pools_n, char *why,
+                            size_t why_len)
+{
+    enum bw_err err = BW_OK;
+
+    for (size_t i = 0; i < pools_n && err == BW_OK; ++i) {
+        struct bw_pool p = {.conf = &pools[i]};
+
+        list_servers(&p);
+        for (size_t k = 0; k < p.servers_n && err == BW_OK; ++k)
+            err = init_tls(&p.servers[k], why, why_len);
+        free_pool(&p);
+    }
+    return err;
 }
 
 static void free_all(struct bw_origin *o)

@@ -63,13 +63,14 @@ struct making {
     struct bw_listen_set *set;
     const struct bw_listen_set *previous;
     struct bw_diag *d;
+    const char *key; /* for messages */
 };
 
 static const struct bw_place nowhere;
 
 static bool fail(struct making *m, const char *address, const char *what, const char *cure)
 {
-    bw_diag_error(m->d, nowhere, "listen", "%s: %s; %s", address, what, cure);
+    bw_diag_error(m->d, nowhere, m->key, "%s: %s; %s", address, what, cure);
     return false;
 }
 
@@ -418,7 +419,7 @@ static struct bw_listen_set *set_new(struct bw_conf *conf, uint32_t workers, siz
 struct bw_listen_set *bw_listen_set_new(struct bw_conf *conf, uint32_t workers,
                                         const struct bw_listen_set *previous, struct bw_diag *d)
 {
-    struct making m = {set_new(conf, workers, conf->listen_n, previous), previous, d};
+    struct making m = {set_new(conf, workers, conf->listen_n, previous), previous, d, "listen"};
     bool good = true;
 
     for (size_t i = 0; i < conf->listen_n; i++)
@@ -431,7 +432,7 @@ struct bw_listen_set *bw_listen_set_new(struct bw_conf *conf, uint32_t workers,
 
 struct bw_listen_set *bw_listen_set_new_admin(struct bw_conf *conf, struct bw_diag *d)
 {
-    struct making m = {set_new(conf, 1, 1, NULL), NULL, d};
+    struct making m = {set_new(conf, 1, 1, NULL), NULL, d, "admin.listen"};
 
     if (add_listener(&m, &conf->admin, true))
         return m.set;

@@ -85,8 +85,8 @@ static void raise_limits(void)
 }
 
 /*
- * A miss takes and gives back blocks of 16 KiB; by default glibc would return them to the kernel each
- * time and fault them in again (a fifth of the cost of a miss, measured).
+ * A miss takes and gives back blocks of 16 KiB; by default glibc would return them to the kernel
+ * each time and fault them in again (a fifth of the cost of a miss, measured).
  */
 static void keep_freed_memory(void)
 {
@@ -112,13 +112,23 @@ static void say(struct bw_diag *d)
     bw_diag_free(d);
 }
 
+static bool check_pools(const struct bw_conf *conf, struct bw_diag *d)
+{
+    char why[WHY_MAX];
+
+    if (bw_origin_check(conf->pools, conf->pools_n, why, sizeof(why)) == BW_OK)
+        return true;
+    bw_diag_error(d, (struct bw_place){0}, NULL, "%s", why);
+    return false;
+}
+
 /* Configuration and sockets: everything that a person can have got wrong in them. */
 static bool load(struct bw_server *s)
 {
     struct bw_diag d = {0};
 
     s->conf = bw_conf_load(s->flags, &d);
-    if (s->conf != NULL)
+    if (s->conf != NULL && check_pools(s->conf, &d))
         s->listen = bw_listen_set_new(s->conf, s->conf->workers, NULL, &d);
     if (s->listen != NULL)
         s->admin_listen = bw_listen_set_new_admin(s->conf, &d);
@@ -299,8 +309,8 @@ static void announce(const struct bw_server *s)
     for (size_t i = 0; i < s->conf->listen_n; i++)
         bw_log(BW_LOG_INFO, "listening on %s%s (port %u)", s->conf->listen[i].address,
                s->conf->listen[i].tls ? ", TLS" : "", bw_listen_set_port(s->listen, i));
-    bw_log(BW_LOG_INFO, "breakwater %s: %u workers, admin on %s", BW_VERSION, s->workers_n,
-           s->conf->admin.address);
+    bw_log(BW_LOG_INFO, "breakwater %s: %u worker%s, admin on %s", BW_VERSION, s->workers_n,
+           s->workers_n == 1 ? "" : "s", s->conf->admin.address);
 }
 
 static void start_threads(struct bw_server *s)

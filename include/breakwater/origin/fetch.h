@@ -34,6 +34,9 @@ struct bw_fetch;
  */
 enum bw_err bw_origin_new(struct bw_loop *loop, const struct bw_pool_conf *pools, size_t pools_n,
                           uint32_t workers, char *why, size_t why_len, struct bw_origin **out);
+/* Can the files be read that TLS needs?  As above, without a loop: before anything is started. */
+enum bw_err bw_origin_check(const struct bw_pool_conf *pools, size_t pools_n, char *why,
+                            size_t why_len);
 void bw_origin_free(struct bw_origin *o, void (*freed)(void *ctx), void *ctx);
 
 struct bw_fetch_request {

@@ -191,16 +191,18 @@ TEST(who_keeps_silent_is_not_waited_for_without_end)
     end(&p);
 }
 
-TEST(what_is_no_address_is_refused)
+TEST(an_address_is_known_by_its_form)
 {
-    static const char *const wrong[] = {"127.0.0.1", "",      ":",        "a:b",
-                                        "::1",       "[::1]", "a:123456", "1:80x"};
+    static const char *const right[] = {"127.0.0.1:1", ":80", "[::1]:80", "app:65535", "unix:/a"};
+    static const char *const wrong[] = {"127.0.0.1", "",         ":",     "a:b",  "::1",
+                                        "[::1]",     "a:123456", "1:80x", "unix:"};
 
-    for (size_t i = 0; i < BW_ARRAY_LEN(wrong); i++) {
-        assert_false(get(wrong[i], PATIENCE_MS));
-        if (strstr(why.base, ": is not ADDRESS:PORT; write such as") == NULL)
-            fail_msg("%s: %s", wrong[i], why.base);
-    }
+    for (size_t i = 0; i < BW_ARRAY_LEN(right); i++)
+        if (!bw_cli_is_address(right[i]))
+            fail_msg("%s", right[i]);
+    for (size_t i = 0; i < BW_ARRAY_LEN(wrong); i++)
+        if (bw_cli_is_address(wrong[i]))
+            fail_msg("%s", wrong[i]);
 }
 
 #define RUN_TIDY(name) cmocka_unit_test_teardown(name, tidy_up)
@@ -215,7 +217,7 @@ int main(void)
         RUN_TIDY(a_bad_answer_is_named_with_its_address),
         RUN_TIDY(where_nothing_listens_the_address_is_named),
         RUN_TIDY(who_keeps_silent_is_not_waited_for_without_end),
-        RUN_TIDY(what_is_no_address_is_refused),
+        RUN_TIDY(an_address_is_known_by_its_form),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

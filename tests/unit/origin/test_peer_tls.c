@@ -553,6 +553,9 @@ static void expect_complaint(const struct bw_origin_tls_conf *tls, const char *p
                      BW_ERR_INVALID);
     if (strstr(why, part) == NULL)
         fail_msg("'%s' is not in '%s'", part, why);
+    why[0] = '\0';
+    assert_int_equal(bw_origin_check(&s.conf, 1, why, sizeof(why)), BW_ERR_INVALID);
+    assert_non_null(strstr(why, part));
     scene_end(&s);
 }
 
@@ -561,7 +564,8 @@ TEST(a_file_that_cannot_be_read_is_named_with_the_cause)
     static const char *missing[] = {"no-such-file.pem"};
 
     expect_complaint(&(struct bw_origin_tls_conf){.verify = true, .trust = missing, .trust_n = 1},
-                     "pool 'origin': tls: trust 'no-such-file.pem': No such file or directory");
+                     "pool 'origin': tls: trust 'no-such-file.pem': No such file or directory; "
+                     "name a PEM file with certificates of CAs");
     expect_complaint(&(struct bw_origin_tls_conf){.certificate = "no-such-file.pem"},
                      "certificate 'no-such-file.pem': No such file");
     expect_complaint(&(struct bw_origin_tls_conf){.certificate = ca.file, .key = other.file},
