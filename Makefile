@@ -35,6 +35,7 @@ Q       := $(if $(V),,@)
 say      = $(if $(V),@:,@printf '  %-5s %s\n' $(1) $@)
 
 all: $(BUILD)/breakwater
+	@:
 .PHONY: all
 -include make/targets.mk
 
