@@ -67,6 +67,9 @@ enum step deliver_stale(struct bw_request *rq, enum bw_reason why)
 {
     rq->outcome = BW_OUTCOME_STALE;
     rq->reason = why;
+    rq->stored = false;
+    rq->has_ttl = true;
+    rq->ttl_s = rq->found.usable.ttl_s;
     return STEP_DELIVER;
 }
 

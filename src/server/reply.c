@@ -279,7 +279,7 @@ enum step step_answer(struct bw_request *rq)
     bw_answer_body(&a, form, &b);
     body = pool_copy(rq, &b);
     bw_buf_free(&b);
-    rq->has_ttl = false;
+    rq->has_ttl = rq->stored = false;
     rq->settings.browser_ttl_s = BW_TTL_UNSET;
     answer_fields(rq, form);
     rq->reply.length = body.len;

@@ -274,16 +274,26 @@ static enum step judge_found(struct bw_request *rq)
     BW_UNREACHABLE();
 }
 
+/* Each look begins anew: what an earlier attempt found or was about to say counts no more. */
+static void forget_attempt(struct bw_request *rq)
+{
+    bw_lookup_put(&rq->w->lookup, &rq->found);
+    rq->has_found = rq->has_ttl = rq->stored = false;
+    rq->waited = rq->collapsed = false;
+    rq->reason = BW_REASON_NONE;
+    rq->fwd_status = 0;
+    rq->reply.fields.v = NULL;
+}
+
 static enum step lookup(struct bw_request *rq)
 {
     struct bw_lookup *l = &rq->found;
     enum step next = STEP_FILL;
 
-    bw_lookup_put(&rq->w->lookup, l);
-    rq->has_found = false;
+    forget_attempt(rq);
     l->key = &rq->key;
     l->policy = &rq->policy;
-    l->now_ms = rq->now_ms;
+    l->now_ms = rq->lookups == 0 ? rq->now_ms : bw_clock_ms(); /* it may have waited for long */
     l->alloc = pool_alloc;
     l->alloc_ctx = rq;
     rq->lookups++;

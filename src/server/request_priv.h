@@ -86,8 +86,7 @@ struct bw_request {
     bool waited;    /* was there before the head */
     bool sick_once; /* rule 16: the second failure is final */
     bool overdue_once;
-    bool in_flight;  /* the head went out alone: no send before proceed() */
-    bool range_pass; /* too far ahead of the fill: a Range pass of its own */
+    bool in_flight; /* the head went out alone: no send before proceed() */
 
     struct passing *passing;
     struct cold *cold;

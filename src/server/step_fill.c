@@ -66,9 +66,25 @@ static struct bw_join join_for(struct bw_request *rq)
     return j;
 }
 
-static bool may_serve_stale(const struct bw_request *rq)
+/* May what was found be served although it is stale?  As of now: the wait may have been long. */
+static bool may_be_stale(struct bw_request *rq)
 {
-    return rq->has_found && rq->found.usable.use != BW_USE_NEVER && rq->found.usable.on_error;
+    if (!rq->has_found)
+        return false;
+    rq->found.usable = bw_policy_usable(&rq->policy, &rq->found.entry.terms, bw_clock_ms());
+    return rq->found.usable.use != BW_USE_NEVER;
+}
+
+static bool may_serve_stale(struct bw_request *rq)
+{
+    return may_be_stale(rq) && rq->found.usable.on_error;
+}
+
+static enum step try_again(struct bw_request *rq)
+{
+    leave(rq);
+    rq->waiter.tries++;
+    return STEP_LOOKUP;
 }
 
 /* RFC 9111, 4.2.4 and RFC 5861, 4: a stale response beats an error, where it is allowed. */
@@ -85,6 +101,10 @@ static void overdue(struct bw_timer *t)
 {
     struct bw_request *rq = BW_CONTAINER_OF(t, struct bw_request, wait_timer);
 
+    if (rq->waiter.for_commit) { /* the disk is slow, and the origin may not be */
+        resume(rq, try_again(rq));
+        return;
+    }
     if (!bw_fill_overdue(&rq->waiter))
         return; /* the head is out: its waker is on the way */
     if (may_serve_stale(rq) || rq->overdue_once) {
@@ -120,8 +140,7 @@ enum step step_fill(struct bw_request *rq)
     case BW_JOINED_LOOK:
         if (rq->lookups < LOOKUPS_MAX)
             return STEP_LOOKUP;
-        rq->waiter.tries = UINT8_MAX; /* something keeps storing what we cannot use: go alone */
-        return STEP_PASS;
+        return STEP_PASS; /* something keeps storing what we cannot use */
     case BW_JOINED_SHED:
         return stale_or(rq, BW_REASON_SHED);
     case BW_JOINED_PASS:
@@ -156,21 +175,13 @@ static bool usable_for(struct bw_request *rq, const struct bw_fill_head *head)
     return rq->waited || u.use == BW_USE_FRESH || u.use == BW_USE_UPDATING;
 }
 
-static enum step try_again(struct bw_request *rq)
-{
-    leave(rq);
-    rq->waiter.tries++;
-    rq->waited = rq->collapsed = false;
-    return STEP_LOOKUP;
-}
-
 /* Rule 16. */
 static enum step sick(struct bw_request *rq, const struct bw_fill_head *head)
 {
     int status = head->status;
 
     rq->fwd_status = status;
-    if (rq->has_found && rq->found.usable.use != BW_USE_NEVER && rq->found.usable.on_5xx) {
+    if (may_be_stale(rq) && rq->found.usable.on_5xx) {
         leave(rq);
         return deliver_stale(rq, BW_REASON_ORIGIN_STATUS);
     }
@@ -181,7 +192,6 @@ static enum step sick(struct bw_request *rq, const struct bw_fill_head *head)
     if (!rq->sick_once) {
         rq->sick_once = true;
         leave(rq);
-        rq->waited = rq->collapsed = false;
         return STEP_LOOKUP;
     }
     leave(rq);
@@ -314,7 +324,6 @@ static enum step start_response(struct bw_request *rq)
                aged ? bw_policy_age_s(&head->terms, bw_clock_ms()) : -1);
     shape = shape_reply(rq, fields, head->length);
     if (shape == SHAPE_PART && too_far_ahead(rq)) {
-        rq->range_pass = true;
         if (head->storing && head->length <= KEEP_FOR_RANGE)
             bw_fill_keep(&rq->waiter);
         leave(rq);

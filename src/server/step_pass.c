@@ -366,6 +366,7 @@ enum step step_pass(struct bw_request *rq)
     p->began_us = (uint64_t)bw_clock_mono_us();
     rq->passing = p;
     rq->fetches++;
+    rq->stored = rq->has_ttl = rq->collapsed = false; /* that was said of what is not sent */
     p->fetch = bw_fetch_start(rq->snapshot->origin, rq->settings.pool, &r, &fetch_ops, p);
     return STEP_WAIT;
 }
