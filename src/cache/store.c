@@ -405,12 +405,12 @@ struct bw_store *bw_store_open(const struct bw_store_options *o, char *why, size
     }
     s->charged = MEMORY_MIN;
     s->index = bw_index_new(s->size, o->conf->protect);
-    if (!bw_folder_open(s, why, why_len)) {
+    if (!bw_folder_has_room(s, why, why_len) || !bw_folder_open(s, why, why_len)) {
         free_store(s);
         return NULL;
     }
     bw_folder_check_boot(s);
-    if (!bw_folder_has_room(s, why, why_len) || !open_or_begin(s, why, why_len)) {
+    if (!open_or_begin(s, why, why_len)) {
         free_store(s);
         return NULL;
     }

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -39,10 +40,9 @@ static bool make_directory(const struct bw_store *s, char *why, size_t why_len)
     if (mkdir(s->directory, 0700) == 0)
         return true;
     if (errno != EEXIST) {
-        snprintf(why, why_len,
-                 "cache.directory: cannot create %s (%s): create its parent folder, or choose "
-                 "another one",
-                 s->directory, strerror(errno));
+        snprintf(why, why_len, "cache.directory: cannot create %s (%s): %s, or choose another one",
+                 s->directory, strerror(errno),
+                 errno == ENOENT ? "create its parent folder" : "create it for this user");
         return false;
     }
     if (stat(s->directory, &st) == 0 && S_ISDIR(st.st_mode) &&
@@ -252,11 +252,19 @@ static void remove_older(struct bw_store *s)
     closedir(dir);
 }
 
+/* A folder that is still to be made has the disk of its parent. */
 static uint64_t free_bytes(const struct bw_store *s)
 {
     struct statvfs v;
+    int failed = statvfs(s->directory, &v);
 
-    return statvfs(s->directory, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
+    if (failed != 0 && errno == ENOENT) {
+        char *copy = bw_strdup(s->directory);
+
+        failed = statvfs(dirname(copy), &v);
+        free(copy);
+    }
+    return failed == 0 ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
 }
 
 /* Asked after a failed write: could the file grow by as much as a commit needs? */
@@ -297,13 +305,16 @@ bool bw_folder_has_room(struct bw_store *s, char *why, size_t why_len)
     struct stat st;
     uint64_t have = stat(path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
     uint64_t room = free_bytes(s);
+    bool large = s->size >= UINT64_C(10) << 30;
+    int shift = large ? 30 : 20;
 
     free(path);
     if (room >= s->size || have >= s->size - room)
         return true;
     snprintf(why, why_len,
-             "cache.size is %" PRIu64 " MiB, but the disk of %s has room for %" PRIu64
-             " MiB: lower cache.size, or choose another cache.directory",
-             s->size >> 20, s->directory, (room + have) >> 20);
+             "cache.size is %" PRIu64 " %s, but the disk of %s has room for %" PRIu64
+             " %s: lower cache.size, or choose another cache.directory",
+             s->size >> shift, large ? "GiB" : "MiB", s->directory, (room + have) >> shift,
+             large ? "GiB" : "MiB");
     return false;
 }

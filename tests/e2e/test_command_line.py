@@ -96,7 +96,8 @@ def test_an_unusable_cache_folder_is_named(tmp_path):
 def test_a_disk_that_is_too_small_is_named(tmp_path):
     complains(breakwater("run", "--origin", "http://127.0.0.1:1", "--listen", f"127.0.0.1:{free_port()}",
                          "--admin", f"127.0.0.1:{free_port()}", "--cache-dir", str(tmp_path / "cache"),
-                         "--cache-size", "200TiB"), "has room for", "cache.size", str(tmp_path / "cache"))
+                         "--cache-size", "200TiB"), "204800 GiB", "has room for", "cache.size", str(tmp_path / "cache"))
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("fault", ["missing", "garbage", "other key"])

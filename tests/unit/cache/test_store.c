@@ -146,6 +146,7 @@ TEST(a_disk_that_is_too_small_is_told_with_a_cure)
     struct rig *rig = rig_new(UINT64_C(1) << 50);
 
     assert_false(rig_open(rig));
+    assert_non_null(strstr(rig->why, "cache.size is 1048576 GiB, but the disk of "));
     assert_non_null(strstr(rig->why, "lower cache.size"));
     rig_end(rig);
 }
