@@ -25,6 +25,7 @@ struct flag {
     enum kind kind;
     size_t offset;     /* in struct bw_cli_flags */
     const char *prose; /* NULL: not for people */
+    const char *path;  /* of the setting whose default help shows, or NULL */
 };
 
 #define TEXT(member)   .kind = KIND_TEXT, .offset = offsetof(struct bw_cli_flags, conf.member)
@@ -50,7 +51,8 @@ static const struct flag table[] = {
      .environment = BW_CLI_RUN,
      .variable = "LISTEN",
      LIST(listen),
-     .prose = ":8080, https://127.0.0.1:8443 or unix:/PATH; may be repeated"},
+     .prose = ":8080, https://127.0.0.1:8443 or unix:/PATH; may be repeated",
+     .path = "listen"},
     {.name = "certificate",
      .value = "FILE",
      .commands = BW_CLI_RUN,
@@ -70,21 +72,24 @@ static const struct flag table[] = {
      .value = "DIR",
      .commands = BW_CLI_RUN,
      TEXT(cache_dir),
-     .prose = "the folder of the cache"},
+     .prose = "the folder of the cache",
+     .path = "cache.directory"},
     {.name = "cache-size",
      .value = "SIZE",
      .commands = BW_CLI_RUN,
      .environment = BW_CLI_RUN,
      .variable = "CACHE_SIZE",
      TEXT(cache_size),
-     .prose = "what it may take on disk, such as 10GiB"},
+     .prose = "what it may take on disk",
+     .path = "cache.size"},
     {.name = "admin",
      .value = "ADDRESS",
      .commands = BW_CLI_RUN | BW_CLI_STATS,
      .environment = BW_CLI_RUN | BW_CLI_STATS,
      .variable = "ADMIN",
      TEXT(admin),
-     .prose = "the address of the admin interface"},
+     .prose = "the address of the admin interface",
+     .path = "admin.listen"},
     {.name = "workers",
      .value = "N",
      .commands = BW_CLI_RUN,
@@ -299,6 +304,17 @@ void bw_cli_flags_free(struct bw_cli_flags *f)
     *f = (struct bw_cli_flags){0};
 }
 
+static const char *default_of(const struct flag *flag)
+{
+    size_t n;
+    const struct bw_schema *rows = bw_schema_table(&n);
+
+    for (size_t i = 0; flag->path != NULL && i < n; i++)
+        if (strcmp(rows[i].path, flag->path) == 0)
+            return rows[i].fallback;
+    return NULL;
+}
+
 void bw_cli_flags_help(enum bw_cli_command command, struct bw_buf *out)
 {
     for (size_t i = 0; i < FLAGS_N; i++) {
@@ -309,6 +325,8 @@ void bw_cli_flags_help(enum bw_cli_command command, struct bw_buf *out)
             continue;
         left = bw_sprintf("--%s %s", flag->name, flag->value != NULL ? flag->value : "");
         bw_buf_printf(out, "  %-22s %s", left, flag->prose);
+        if (default_of(flag) != NULL)
+            bw_buf_printf(out, "; default: %s", default_of(flag));
         if (flag->environment & command)
             bw_buf_printf(out, " (or %s)", flag->variable);
         bw_buf_char(out, '\n');

@@ -205,6 +205,14 @@ static void print_groups(json_t *root, const char *key, const char *title, struc
     free(list);
 }
 
+/* Neither hits nor fetches: requests that shared somebody else's. */
+static void print_shared(const json_t *root, struct bw_buf *out)
+{
+    print_name("shared a fetch", out);
+    print_inline(FORM_COUNT, json_object_get(root, "counters"), "collapsed", out);
+    bw_buf_str(out, " requests since start\n");
+}
+
 static void print_latency(const json_t *root, const char *key, const char *title,
                           struct bw_buf *out)
 {
@@ -286,6 +294,7 @@ bool bw_cli_stats_table(struct bw_slice json, struct bw_buf *out)
         print_groups(root, "hosts", "by host, since start", out);
         print_groups(root, "rules", "by rule, since start", out);
         bw_buf_char(out, '\n');
+        print_shared(root, out);
         print_latency(root, "hits", "time for a hit", out);
         print_latency(root, "misses", "time for a miss", out);
         print_store(root, out);

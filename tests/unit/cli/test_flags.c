@@ -177,7 +177,7 @@ TEST(help_shows_flags_for_people_only)
     bw_cli_flags_help(BW_CLI_RUN, &out);
     bw_buf_char(&out, '\0');
     assert_non_null(strstr(out.base, "  --cache-size SIZE "));
-    assert_non_null(strstr(out.base, "(or CACHE_SIZE)\n"));
+    assert_non_null(strstr(out.base, "; default: 10GiB (or CACHE_SIZE)\n"));
     assert_null(strstr(out.base, "test-clock"));
     assert_null(strstr(out.base, "--json"));
     bw_buf_free(&out);

@@ -49,6 +49,7 @@ static const char full[] =
     "            \"b.net\": {\"requests\": 9}},"
     " \"rules\": {\"\": {\"requests\": 3}},"
     " \"store\": {\"objects\": 12, \"bytes\": 2048, \"size_bytes\": 10737418240},"
+    " \"counters\": {\"collapsed\": 7},"
     " \"memory\": {\"used_bytes\": 1, \"limit_bytes\": 1048576},"
     " \"now\": {\"connections\": 4, \"fills\": 3, \"requests_waiting\": 2, \"index_loaded\": true,"
     "          \"ready\": true}, \"config\": {\"error\": null}}";
@@ -73,6 +74,7 @@ TEST(the_state_at_this_moment_is_shown)
     assert_true(show(full));
     assert_shows("half within 42 us, 99 % within 1.5 ms\n");
     assert_shows("  time for a miss           -\n");
+    assert_shows("  shared a fetch            7 requests since start\n");
     assert_shows("12 objects, 2.0 KiB of 10.0 GiB\n");
     assert_shows("1 B of 1.0 MiB\n");
     assert_shows("4 connections, 3 fills, 2 requests waiting in them\n");
