@@ -31,10 +31,7 @@ static void home(struct bw_message *m)
     if (rq == NULL)
         return;
     rq->cold = NULL;
-    if (next == STEP_DELIVER)
-        deliver_go_on(rq);
-    else
-        resume(rq, next);
+    resume(rq, next);
 }
 
 static void warmed(struct bw_warm *w)

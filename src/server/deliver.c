@@ -25,8 +25,6 @@ static void whole_body(struct bw_request *rq, uint64_t length)
     rq->read_whole = !rq->found.hit.verified;
 }
 
-static void send_more(struct bw_request *rq);
-
 static bool send_views(struct bw_request *rq);
 
 static void proceed(h2o_generator_t *generator, h2o_req_t *req)
@@ -35,18 +33,7 @@ static void proceed(h2o_generator_t *generator, h2o_req_t *req)
 
     (void)req;
     if (!send_views(rq))
-        send_more(rq);
-}
-
-static enum step begin(struct bw_request *rq)
-{
-    rq->generator = (h2o_generator_t){proceed, NULL};
-    respond(rq);
-    if (rq->is_head || rq->spans_n == 0)
-        send_end(rq);
-    else
-        send_more(rq);
-    return STEP_WAIT;
+        resume(rq, STEP_SEND);
 }
 
 enum step step_deliver(struct bw_request *rq)
@@ -56,11 +43,17 @@ enum step step_deliver(struct bw_request *rq)
     if (rq->outcome == BW_OUTCOME_HIT || rq->outcome == BW_OUTCOME_UPDATING)
         bw_index_touch(bw_store_index(rq->w->lookup.store), &rq->found.hit);
     reply_from(rq, e->terms.status, e->reason, &e->fields, rq->found.usable.age_s);
+    rq->read_whole = false;
     if (shape_reply(rq, &e->fields, e->body_len) == SHAPE_WHOLE)
         whole_body(rq, e->body_len);
     rq->span_at = 0;
     rq->span_position = rq->spans_n != 0 ? rq->spans[0].first : 0;
-    return begin(rq);
+    rq->generator = (h2o_generator_t){proceed, NULL};
+    if (!rq->is_head && rq->spans_n != 0)
+        return STEP_SEND;
+    respond(rq);
+    send_end(rq);
+    return STEP_WAIT;
 }
 
 enum step deliver_stale(struct bw_request *rq, enum bw_reason why)
@@ -92,36 +85,52 @@ static void next_span(struct bw_request *rq)
         rq->span_position = rq->spans[rq->span_at].first;
 }
 
-/* A small body lies in the record, whose copy is in the pool. */
-static void gather_inline(struct bw_request *rq, struct gather *g)
+static void add_piece(struct gather *g, struct bw_slice piece)
 {
-    for (; rq->span_at < rq->spans_n; rq->span_at++) {
-        struct span *s = &rq->spans[rq->span_at];
-        struct bw_slice bytes = s->memory;
+    h2o_iovec_t *last = g->n != 0 ? &g->v[g->n - 1] : NULL;
 
-        if (bytes.base == NULL)
-            bytes =
-                bw_slice(rq->found.entry.inline_body.base + s->first, (size_t)(s->end - s->first));
-        g->v[g->n++] = h2o_iovec_init(bytes.base, bytes.len);
-    }
+    if (last != NULL && last->base + last->len == piece.base)
+        last->len += piece.len;
+    else
+        g->v[g->n++] = h2o_iovec_init(piece.base, piece.len);
 }
 
-static enum gathered gather_memory(struct bw_request *rq, struct gather *g, const struct span *s)
+/* What is in the memory of the request: text between parts, a small body that lies in the record.
+ */
+static void gather_memory(struct bw_request *rq, struct gather *g, const struct span *s)
 {
-    if (g->room - g->used < s->memory.len)
-        return GATHER_FULL;
-    memcpy(g->buffer + g->used, s->memory.base, s->memory.len);
-    g->used += s->memory.len;
+    struct bw_slice bytes = s->memory;
+
+    if (bytes.base == NULL)
+        bytes = bw_slice(rq->found.entry.inline_body.base + s->first, (size_t)(s->end - s->first));
+    add_piece(g, bytes);
     next_span(rq);
-    return GATHERED;
+}
+
+/* Where the budget has no buffer left, the request has a small one: slower, but it goes on. */
+static void take_buffer(struct bw_request *rq, struct gather *g)
+{
+    if (rq->buffer == NULL)
+        rq->buffer = bw_buffers_take(rq->w->buffers);
+    g->buffer = rq->buffer;
+    g->room = BW_BUFFER_SIZE;
+    if (g->buffer != NULL)
+        return;
+    if (rq->small_buffer == NULL)
+        rq->small_buffer = request_alloc(rq, SMALL_BUFFER);
+    g->buffer = rq->small_buffer;
+    g->room = SMALL_BUFFER;
 }
 
 static enum gathered gather_stored(struct bw_request *rq, struct gather *g, const struct span *s)
 {
-    size_t room = g->room - g->used, got = 0;
+    size_t room, got = 0;
     uint64_t left = s->end - rq->span_position;
     enum bw_err err;
 
+    if (g->buffer == NULL)
+        take_buffer(rq, g);
+    room = g->room - g->used;
     /* whole chunks: the tail of the buffer is not worth a second look at a chunk */
     if (room == 0 ||
         (g->used != 0 && room < left && room < BW_CHUNK_SIZE - rq->span_position % BW_CHUNK_SIZE))
@@ -133,6 +142,7 @@ static enum gathered gather_stored(struct bw_request *rq, struct gather *g, cons
         return GATHER_COLD;
     if (err != BW_OK || got == 0)
         return GATHER_BROKEN;
+    add_piece(g, bw_slice(g->buffer + g->used, got));
     g->used += got;
     rq->span_position += got;
     if (rq->span_position == s->end)
@@ -140,67 +150,56 @@ static enum gathered gather_stored(struct bw_request *rq, struct gather *g, cons
     return GATHERED;
 }
 
-static enum gathered gather_chunks(struct bw_request *rq, struct gather *g)
+static enum gathered gather(struct bw_request *rq, struct gather *g)
 {
+    bool is_inline = rq->found.entry.inline_body.base != NULL;
     enum gathered how = GATHERED;
 
     while (how == GATHERED && rq->span_at < rq->spans_n) {
-        struct span *s = &rq->spans[rq->span_at];
+        const struct span *s = &rq->spans[rq->span_at];
 
-        how = s->memory.base != NULL ? gather_memory(rq, g, s) : gather_stored(rq, g, s);
+        if (is_inline || s->memory.base != NULL)
+            gather_memory(rq, g, s);
+        else
+            how = gather_stored(rq, g, s);
     }
-    if (g->used != 0)
-        g->v[g->n++] = h2o_iovec_init(g->buffer, g->used);
     return how;
 }
 
-/* Where the budget has no buffer left, the pool has a small one: slower, but it goes on. */
-static void take_buffer(struct bw_request *rq, struct gather *g)
-{
-    if (rq->buffer == NULL)
-        rq->buffer = bw_buffers_take(rq->w->buffers);
-    g->buffer = rq->buffer;
-    g->room = BW_BUFFER_SIZE;
-    if (g->buffer == NULL) {
-        g->buffer = request_alloc(rq, SMALL_BUFFER);
-        g->room = SMALL_BUFFER;
-    }
-}
-
-/* The entry lies: drop it, so that the next request fetches it anew. */
-static void broken(struct bw_request *rq)
+/* The entry lies: drop it.  Who has not got a byte of it yet looks again, as if it were not there.
+ */
+static enum step broken(struct bw_request *rq)
 {
     bw_count(rq->w->counters, BW_C_CHUNK_MISSING, 1);
     bw_writer_drop(rq->w->lookup.store, rq->found.varies ? &rq->found.variant.hash : &rq->key.hash,
                    rq->found.entry.objid);
+    if (!rq->responding && rq->lookups < LOOKUPS_MAX)
+        return STEP_LOOKUP;
+    if (!rq->responding)
+        respond(rq);
     send_broken(rq);
+    return STEP_WAIT;
 }
 
-static void send_more(struct bw_request *rq)
+enum step step_send(struct bw_request *rq)
 {
     struct gather g = {.n = 0};
-    enum gathered how = GATHERED;
+    enum gathered how = gather(rq, &g);
 
-    if (rq->found.entry.inline_body.base != NULL) {
-        gather_inline(rq, &g);
-    } else {
-        take_buffer(rq, &g);
-        how = gather_chunks(rq, &g);
-    }
-    if (how == GATHER_BROKEN) {
-        broken(rq);
-        return;
-    }
+    if (how == GATHER_BROKEN)
+        return broken(rq);
     if (how == GATHER_COLD && g.n == 0) {
         const struct bw_hash none = {{0}};
 
-        wait_for_pages(rq, &none, rq->found.entry.objid, rq->span_position, STEP_DELIVER);
-        return;
+        return wait_for_pages(rq, &none, rq->found.entry.objid, rq->span_position, STEP_SEND);
     }
     if (rq->span_at == rq->spans_n && rq->read_whole && rq->reply.status != 206)
         bw_index_verified(bw_store_index(rq->w->lookup.store), &rq->found.hit);
+    if (!rq->responding)
+        respond(rq);
     h2o_send(&rq->x->req, g.v, g.n,
              rq->span_at == rq->spans_n ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+    return STEP_WAIT;
 }
 
 /*
@@ -235,9 +234,4 @@ static bool send_views(struct bw_request *rq)
         send_end(rq);
     }
     return taken;
-}
-
-void deliver_go_on(struct bw_request *rq)
-{
-    send_more(rq);
 }

@@ -32,6 +32,7 @@ enum step {
     STEP_MATCH,
     STEP_LOOKUP,
     STEP_DELIVER,
+    STEP_SEND,
     STEP_FILL,
     STEP_LOOK,
     STEP_STREAM,
@@ -97,8 +98,9 @@ struct bw_request {
     struct span *spans;
     unsigned spans_n, span_at;
     uint64_t span_position;
-    char *buffer;    /* of w->buffers, while a send of stored bytes is under way */
-    bool read_whole; /* the stored body is being read from its first byte to its last */
+    char *buffer;       /* of w->buffers, while a send of stored bytes is under way */
+    char *small_buffer; /* the request's own, where there was none */
+    bool read_whole;    /* the stored body is being read from its first byte to its last */
 
     /* what happened: Cache-Status, log, figures */
     enum bw_outcome outcome;
@@ -147,9 +149,9 @@ enum step step_answer(struct bw_request *rq);
 
 /* ---- deliver.c: from the store ---- */
 enum step step_deliver(struct bw_request *rq);
+enum step step_send(struct bw_request *rq); /* the next bytes of its body */
 /* The stale response that was found may stand in: outcome STALE with that reason. */
 enum step deliver_stale(struct bw_request *rq, enum bw_reason why);
-void deliver_go_on(struct bw_request *rq); /* the pages are there */
 
 /* ---- step_fill.c ---- */
 enum step step_fill(struct bw_request *rq);
