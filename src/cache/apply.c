@@ -204,42 +204,41 @@ static uint8_t log2_of(uint32_t f)
     return (uint8_t)(k < 15 ? k : 15);
 }
 
-static bool is_same_base(struct bw_slice a, struct bw_slice b)
+static bool is_same_way(struct bw_slice a, struct bw_slice b)
 {
     struct bw_entry x, y;
 
-    return bw_store_peek(a, &x) && bw_store_peek(b, &y) && x.kind == BW_ENTRY_VARY &&
+    return bw_store_peek(a, &x) && bw_store_peek(b, &y) && x.kind == y.kind &&
            x.vary_id == y.vary_id && bw_slice_eq(x.vary, y.vary);
 }
 
-/*
- * The base record, without which no variant is found: whatever it costs, it is in.  It may come
- * back with its old objid while that is doomed.
- */
-static int apply_base(struct bw_store *s, MDB_txn *txn, struct bw_item_record *r)
+/* A record beside another may come back with its old objid while that is doomed. */
+static int apply_beside(struct bw_store *s, MDB_txn *txn, struct bw_item_record *r,
+                        enum bw_beside which)
 {
-    const struct bw_writer_record *rec = &r->rec;
+    const struct bw_writer_beside *w = &r->rec.beside[which];
+    struct bw_item_beside *b = &r->beside[which];
     struct bw_slice stored;
     uint64_t objid;
     int rc;
 
-    r->vary_objid = 0;
-    if (rec->vary_encoded.len == 0)
+    b->objid = 0;
+    if (w->encoded.len == 0)
         return 0;
-    rc = get_record(s, txn, &rec->vary_key, &stored, &objid);
-    if (rc != 0 || (objid != 0 && is_same_base(stored, rec->vary_encoded) &&
-                    is_in_sight(s, &rec->vary_key, objid)))
+    rc = get_record(s, txn, &w->key, &stored, &objid);
+    if (rc != 0 ||
+        (objid != 0 && is_same_way(stored, w->encoded) && is_in_sight(s, &w->key, objid)))
         return rc;
-    struct bw_index_ask ask = {.key = rec->vary_key,
-                               .bytes = bw_record_room(rec->vary_encoded.len),
+    struct bw_index_ask ask = {.key = w->key,
+                               .bytes = bw_record_room(w->encoded.len),
                                .now_s = now_s(),
-                               .force = true};
-    if (!make_room(s, &ask, &r->vary_grant))
+                               .force = which == BW_BESIDE_BASE};
+    if (!make_room(s, &ask, &b->grant))
         return 0;
-    r->vary_objid = bw_entry_objid_in(rec->vary_encoded);
-    bw_doom_spare_record(s, &rec->vary_key, r->vary_objid);
-    rc = put_record(s, txn, &rec->vary_key, rec->vary_encoded);
-    return rc == 0 ? put_primary(s, txn, &rec->primary, &rec->vary_key) : rc;
+    b->objid = bw_entry_objid_in(w->encoded);
+    bw_doom_spare_record(s, &w->key, b->objid);
+    rc = put_record(s, txn, &w->key, w->encoded);
+    return rc == 0 ? put_primary(s, txn, &r->rec.primary, &w->key) : rc;
 }
 
 /* The questions that a record may fail; true: it is to be written. */
@@ -286,7 +285,9 @@ static int apply_record(struct bw_store *s, MDB_txn *txn, struct bw_item *it)
     rc = put_record(s, txn, &rec->key, rec->encoded);
     if (rc == 0)
         rc = put_primary(s, txn, &rec->primary, &rec->key);
-    return rc == 0 ? apply_base(s, txn, r) : rc;
+    for (int i = 0; i < BW_BESIDE_COUNT && rc == 0; i++)
+        rc = apply_beside(s, txn, r, (enum bw_beside)i);
+    return rc;
 }
 
 /* ---- deletes ---- */

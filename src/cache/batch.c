@@ -187,21 +187,23 @@ static void fail_all(struct bw_store *s, struct bw_item *items, int rc)
 
 /* ---- the index ---- */
 
-static void publish_base(struct bw_store *s, struct bw_item_record *r)
+static void publish_beside(struct bw_store *s, struct bw_item_record *r, enum bw_beside which)
 {
+    const struct bw_writer_beside *w = &r->rec.beside[which];
+    struct bw_item_beside *b = &r->beside[which];
     struct bw_index_victim old;
     struct bw_index_item item = {
-        .key = r->rec.vary_key,
-        .objid = r->vary_objid,
-        .bytes = bw_record_room(r->rec.vary_encoded.len),
+        .key = w->key,
+        .objid = b->objid,
+        .bytes = bw_record_room(w->encoded.len),
         .expiry_s = UINT32_MAX,
     };
 
-    if (r->vary_objid == 0)
+    if (b->objid == 0)
         return;
-    bw_index_publish(s->index, &item, &r->vary_grant, &old);
-    if (old.objid != 0 && old.objid != r->vary_objid)
-        bw_doom_object(s, &r->rec.vary_key, old.objid, old.bytes);
+    bw_index_publish(s->index, &item, &b->grant, &old);
+    if (old.objid != 0 && old.objid != b->objid)
+        bw_doom_object(s, &w->key, old.objid, old.bytes);
 }
 
 static void publish(struct bw_store *s, struct bw_item *it)
@@ -218,12 +220,13 @@ static void publish(struct bw_store *s, struct bw_item *it)
         .fetch_ms = rec->fetch_ms,
     };
 
-    publish_base(s, r);
+    publish_beside(s, r, BW_BESIDE_BASE);
     bw_index_publish(s->index, &item, b != NULL ? &b->grant : &r->grant, &old);
     if (old.objid != 0 && old.objid != rec->objid)
         bw_doom_object(s, &rec->key, old.objid, old.bytes);
     if (r->old_objid != 0 && r->old_objid != rec->objid && r->old_objid != old.objid)
         bw_doom_add(s, BW_DOOM_BODY, &rec->key, r->old_objid, 0);
+    publish_beside(s, r, BW_BESIDE_LANGUAGE);
     bw_count(&s->counters.stored);
 }
 
@@ -245,8 +248,9 @@ static void publish_unless_purged(struct bw_store *s, struct bw_item *it)
     it->err = BW_ERR_NOT_FOUND;
     it->why = BW_REASON_PURGED;
     bw_doom_object(s, &r->rec.key, r->rec.objid, 0);
-    if (r->vary_objid != 0)
-        bw_doom_add(s, BW_DOOM_RECORD, &r->rec.vary_key, r->vary_objid, 0);
+    for (int i = 0; i < BW_BESIDE_COUNT; i++)
+        if (r->beside[i].objid != 0)
+            bw_doom_add(s, BW_DOOM_RECORD, &r->rec.beside[i].key, r->beside[i].objid, 0);
 }
 
 static void publish_all(struct bw_store *s, struct bw_item *items)
@@ -291,7 +295,8 @@ static void answer_record(struct bw_store *s, struct bw_item *it)
     if (b != NULL)
         b->over = true;
     bw_index_release(s->index, &it->record.grant);
-    bw_index_release(s->index, &it->record.vary_grant);
+    for (int i = 0; i < BW_BESIDE_COUNT; i++)
+        bw_index_release(s->index, &it->record.beside[i].grant);
     it->client->stored(it->client, it->err, it->why);
 }
 
@@ -322,8 +327,8 @@ static void finish_items(struct bw_store *s, struct bw_item *items, bool failed)
 }
 
 /*
- * Before the answers: the last of them may end the client, to whose account the blocks go, and whoever
- * is answered may come back with the next chunk at once.
+ * Before the answers: the last of them may end the client, to whose account the blocks go, and
+ * whoever is answered may come back with the next chunk at once.
  */
 static void leave_queue(struct bw_store *s, struct bw_item *items)
 {

@@ -145,8 +145,9 @@ static bool read_head(struct bw_slice bytes, struct head *h)
     if (bytes.len < sizeof(*h))
         return false;
     memcpy(h, bytes.base, sizeof(*h));
-    return h->version == BW_ENTRY_VERSION && h->kind <= BW_ENTRY_VARY && h->length == bytes.len &&
-           h->objid != 0 && h->objid >> 48 == 0 && h->fields <= BW_ENTRY_FIELDS_MAX &&
+    return h->version == BW_ENTRY_VERSION && h->kind <= BW_ENTRY_LANGUAGE &&
+           h->length == bytes.len && h->objid != 0 && h->objid >> 48 == 0 &&
+           h->fields <= BW_ENTRY_FIELDS_MAX &&
            bytes.len - sizeof(*h) >= h->fields * sizeof(struct pair) &&
            (h->inlined ? h->inline_len == h->body_len : h->inline_len == 0);
 }

@@ -195,6 +195,7 @@ void bw_fill_leave_slots(struct bw_fill *f)
     bw_slot_leave(f, &f->birth_slot);
     if (f->head_out && !bw_hash_eq(&f->store_hash, &f->birth_slot))
         bw_slot_leave(f, &f->store_hash);
+    bw_fill_language_leave(f);
 }
 
 /* No byte will come any more: what was kept ready for them goes back; fill lock held. */

@@ -283,6 +283,8 @@ static void settle_slots(struct bw_fill *f, const struct judgement *g)
     switch (g->verdict) {
     case VERDICT_SHARE:
         f->in_slot = enter_store_slot(f);
+        if (f->in_slot && f->varies)
+            bw_fill_language_enter(f);
         bw_gate_pass("owner.note");
         if (f->varies)
             note_vary(f);

@@ -11,6 +11,8 @@ struct place {
     struct bw_key key;
     struct bw_hash primary;
     char *memory;
+    uint64_t vary_id; /* 0: not known to vary */
+    struct bw_vary vary;
 };
 
 static void variant_place(struct bw_fills *fs, const struct bw_join *j, uint64_t vary_id,
@@ -49,14 +51,12 @@ static uint64_t noted_vary(struct bw_fills *fs, const struct bw_hash *key, struc
 /* A note that the response varies leads to the variant's slot, before the store knows of it. */
 static void find_place(struct bw_fills *fs, const struct bw_join *j, struct place *p)
 {
-    struct bw_vary vary;
-    uint64_t vary_id = noted_vary(fs, &j->key->hash, &vary);
-
     p->memory = NULL;
     p->key = j->variant != NULL ? *j->variant : *j->key;
     p->primary = bw_key_primary(j->key, bw_store_secret(fs->o.store));
-    if (vary_id != 0 && !(j->variant != NULL && j->variant_vary_id == vary_id))
-        variant_place(fs, j, vary_id, bw_vary_names(&vary), p);
+    p->vary_id = noted_vary(fs, &j->key->hash, &p->vary);
+    if (p->vary_id != 0 && !(j->variant != NULL && j->variant_vary_id == p->vary_id))
+        variant_place(fs, j, p->vary_id, bw_vary_names(&p->vary), p);
 }
 
 /* Fill lock held. */
@@ -167,6 +167,33 @@ static bool lead(struct bw_fills *fs, struct bw_waiter *w, const struct bw_join 
     return true;
 }
 
+/* Is a variant on its way that is in the language this request wants most, and may it wait for it?
+ * The one that it has of its own is revalidated instead. */
+static bool join_by_language(struct bw_fills *fs, struct bw_waiter *w, const struct bw_join *j,
+                             const struct place *p)
+{
+    struct language_ask ask = {j->key, p->vary_id, bw_vary_names(&p->vary), j->policy->fields,
+                               bw_vary_language(j->policy->fields)};
+    enum seat_taken seat = SEAT_NONE;
+    struct language *l;
+    struct shard *sh;
+    struct slot *s;
+
+    if (p->vary_id == 0 || j->base != NULL || j->alone)
+        return false;
+    l = bw_language_new(fs, &ask);
+    if (l == NULL)
+        return false;
+    sh = bw_shard_of(fs, &l->key.hash);
+    pthread_mutex_lock(&sh->lock);
+    s = bw_slot_find(sh, &l->key.hash);
+    if (s != NULL)
+        seat = take_seat(fs, s, w, false);
+    pthread_mutex_unlock(&sh->lock);
+    free(l);
+    return seat == SEAT_TAKEN;
+}
+
 static enum bw_joined without_a_seat(struct bw_fills *fs, struct bw_waiter *w,
                                      const struct bw_join *j, const struct place *p, bool alone)
 {
@@ -217,7 +244,7 @@ enum bw_joined bw_fill_join(struct bw_fills *fs, struct bw_waiter *w, const stru
     w->worker = j->worker;
     w->wake = wake;
     find_place(fs, j, &p);
-    joined = join_or_lead(fs, w, j, &p);
+    joined = join_by_language(fs, w, j, &p) ? BW_JOINED_WAITS : join_or_lead(fs, w, j, &p);
     free(p.memory);
     if (joined == BW_JOINED_WAITS)
         bw_fills_event(fs, BW_FILL_JOINED);

@@ -8,6 +8,7 @@
  *   fill_read.c    readers: woken, looking, taking bytes, leaving
  *   fill_window.c  blocks in memory, and who stands where
  *   fill_store.c   what the writer gets and answers; references
+ *   fill_language.c  the way to a variant by its language
  *
  * Rule numbers: docs/fill.md.  Lock order: shard, then fill; never two shards, never two fills;
  * nothing is called back under a lock.  A hit takes none of them.
@@ -105,6 +106,13 @@ void bw_fills_event(struct bw_fills *fs, enum bw_fill_event e);
 
 /* ---- the fill ---- */
 
+/* How a variant is found by its language. */
+struct language {
+    struct bw_key key;
+    uint64_t objid; /* of the record that leads there */
+    char bytes[];   /* of the key */
+};
+
 enum fill_state { FILL_STARTING, FILL_BODY, FILL_DONE, FILL_COMMITTED, FILL_FAILED };
 enum fill_store { FILL_STORE_OFF, FILL_STORE_ON, FILL_STORE_LOST };
 enum fill_verdict { VERDICT_NONE, VERDICT_SHARE, VERDICT_PRIVATE, VERDICT_FAILED };
@@ -198,6 +206,7 @@ struct bw_fill {
     struct bw_vary vary;
     struct bw_slice vary_values;
     uint64_t vary_id;
+    struct language *language; /* how else it is found, or NULL; immutable with the head, too */
     struct bw_hash store_hash; /* key of the record to be written */
     struct bw_slice store_key;
     bool in_slot; /* it entered that of store_hash */
@@ -268,6 +277,23 @@ void bw_fill_hand_chunks(struct bw_fill *f);
 void bw_fill_hand_record(struct bw_fill *f);
 void bw_fill_lose_store(struct bw_fill *f); /* fill lock held */
 bool bw_fill_store_on(struct bw_fill *f);   /* no lock held */
+
+/* fill_language.c */
+struct language_ask {
+    const struct bw_key *key; /* of the request */
+    uint64_t vary_id;
+    struct bw_slice names;
+    const struct bw_fields *request;
+    struct bw_slice language;
+};
+/* The key by which a variant in that language is found; NULL: it does not vary so.  free() it. */
+struct language *bw_language_new(struct bw_fills *fs, const struct language_ask *ask);
+/* The head is that of a variant for all: if it says its language, its slot is entered, too. */
+void bw_fill_language_enter(struct bw_fill *f);
+void bw_fill_language_leave(struct bw_fill *f); /* may be called always */
+void bw_fill_language_encode(const struct bw_fill *f, struct bw_buf *out);
+/* Is it in the language that this request wants most, and do the other values fit? */
+bool bw_fill_language_fits(const struct bw_fill *f, const struct bw_fields *request);
 
 static inline uint64_t block_number(uint64_t position)
 {

@@ -205,7 +205,7 @@ bool bw_fill_variant_fits(const struct bw_waiter *w, const struct bw_fields *req
     if (!f->varies || w->leads)
         return true;
     bw_vary_values(bw_vary_names(&f->vary), request, &f->fs->codings, &values);
-    fits = bw_slice_eq(bw_buf_view(&values), f->vary_values);
+    fits = bw_slice_eq(bw_buf_view(&values), f->vary_values) || bw_fill_language_fits(f, request);
     bw_buf_free(&values);
     if (!fits)
         bw_fills_event(f->fs, BW_FILL_VARY_SPLIT);

@@ -56,6 +56,7 @@ void bw_fill_put(struct bw_fill *f)
         atomic_fetch_sub(&fs->refreshes, 1);
     pthread_mutex_destroy(&f->lock);
     free(f->window);
+    free(f->language);
     free(f->head_memory);
     free(f->trailer_memory);
     free(f->memory);
@@ -236,7 +237,7 @@ static uint32_t expiry(const struct bw_terms *t)
 
 static enum bw_err give_record(struct bw_fill *f)
 {
-    struct bw_buf record = {0}, vary = {0};
+    struct bw_buf record = {0}, vary = {0}, language = {0};
     struct bw_writer_record r = {.key = f->store_hash,
                                  .primary = f->primary,
                                  .objid = f->stored_objid,
@@ -252,12 +253,17 @@ static enum bw_err give_record(struct bw_fill *f)
     r.encoded = bw_buf_view(&record);
     if (f->varies) {
         encode_vary(f, &vary);
-        r.vary_key = f->key.hash;
-        r.vary_encoded = bw_buf_view(&vary);
+        r.beside[BW_BESIDE_BASE] = (struct bw_writer_beside){f->key.hash, bw_buf_view(&vary)};
+    }
+    if (f->language != NULL) {
+        bw_fill_language_encode(f, &language);
+        r.beside[BW_BESIDE_LANGUAGE] =
+            (struct bw_writer_beside){f->language->key.hash, bw_buf_view(&language)};
     }
     err = bw_writer_record(f->fs->o.store, &f->client, &r);
     bw_buf_free(&record);
     bw_buf_free(&vary);
+    bw_buf_free(&language);
     return err;
 }
 
@@ -377,6 +383,7 @@ static void stored(struct bw_writer_client *c, enum bw_err err, enum bw_reason w
     pthread_mutex_unlock(&f->lock);
     bw_fills_event(f->fs, err == BW_OK ? BW_FILL_STORED : BW_FILL_STORE_FAILED);
     bw_slot_leave(f, &f->store_hash);
+    bw_fill_language_leave(f);
     bw_fill_put(f);
 }
 

@@ -123,7 +123,7 @@ static uint32_t expiry_of(const struct bw_entry *e)
 {
     int64_t at = e->terms.answered_ms / 1000 + e->terms.lifetime_s - e->terms.age_s;
 
-    if (e->kind == BW_ENTRY_VARY || at >= UINT32_MAX)
+    if (e->kind != BW_ENTRY_RESPONSE || at >= UINT32_MAX)
         return UINT32_MAX;
     return at <= 0 || e->terms.flags & BW_TERMS_PURGED_SOFT ? 1 : (uint32_t)at;
 }

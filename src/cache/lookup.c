@@ -64,23 +64,71 @@ static bool pin(struct bw_lookup_tools *t, struct bw_lookup *l, const struct bw_
     return false;
 }
 
+/* The key of the variant with those values; false: no memory. */
+static bool make_variant(struct bw_lookup_tools *t, struct bw_lookup *l, struct bw_key *out)
+{
+    struct bw_slice values = bw_buf_view(&t->scratch);
+    char *memory = l->alloc(l->alloc_ctx, l->key->bytes.len + values.len + 16);
+
+    if (memory == NULL)
+        return false;
+    bw_key_variant(l->key, l->vary_id, values, bw_store_secret(t->store), memory, out);
+    return true;
+}
+
 /* False: no memory. */
 static bool variant_key(struct bw_lookup_tools *t, struct bw_lookup *l)
 {
-    struct bw_slice values;
-    char *memory;
-
     bw_buf_clear(&t->scratch);
     bw_vary_values(l->entry.vary, l->policy->fields, &t->codings, &t->scratch);
-    values = bw_buf_view(&t->scratch);
-    memory = l->alloc(l->alloc_ctx, l->key->bytes.len + values.len + 16);
-    if (memory == NULL)
-        return false;
     l->varies = true;
     l->vary_id = l->entry.vary_id;
     l->vary_names = l->entry.vary;
-    bw_key_variant(l->key, l->vary_id, values, bw_store_secret(t->store), memory, &l->variant);
-    return true;
+    return make_variant(t, l, &l->variant);
+}
+
+/* Where does the language lead that this client wants more than any other? */
+static enum found find_by_language(struct bw_lookup_tools *t, struct bw_lookup *l,
+                                   struct bw_key *variant)
+{
+    struct bw_slice language = bw_vary_language(l->policy->fields);
+    enum found how;
+
+    bw_buf_clear(&t->scratch);
+    if (language.len == 0 ||
+        !bw_vary_values_in(l->vary_names, l->policy->fields, &t->codings, language, &t->scratch))
+        return NOWHERE;
+    if (!make_variant(t, l, variant))
+        return NOWHERE;
+    how = find(t, l, variant);
+    if (how != FOUND || l->entry.kind != BW_ENTRY_LANGUAGE)
+        return how == COLD ? COLD : NOWHERE;
+    bw_index_touch(bw_store_index(t->store), &l->hit);
+    variant->bytes = l->entry.vary;
+    variant->hash = bw_hash_128(variant->bytes, bw_store_secret(t->store));
+    return find(t, l, variant);
+}
+
+/*
+ * The request's own variant, else the one in its language.  That one has to be fresh: with this
+ * request's fields only its own variant may be revalidated.
+ */
+static enum found find_variant(struct bw_lookup_tools *t, struct bw_lookup *l)
+{
+    enum found how = find(t, l, &l->variant);
+    uint64_t dangling = l->dangling;
+    struct bw_key other;
+
+    if (how != NOWHERE)
+        return how;
+    how = find_by_language(t, l, &other);
+    if (how == FOUND &&
+        bw_policy_usable(l->policy, &l->entry.terms, l->now_ms).use == BW_USE_FRESH) {
+        l->variant = other;
+        return FOUND;
+    }
+    l->dangling = dangling; /* of the own one: what the other led to is not looked at again */
+    return how == COLD ? COLD : NOWHERE;
 }
 
 static enum bw_lookup_answer miss(struct bw_lookup *l, enum found how, enum bw_reason why)
@@ -105,7 +153,7 @@ enum bw_lookup_answer bw_lookup(struct bw_lookup_tools *t, struct bw_lookup *l)
         if (!variant_key(t, l))
             return miss(l, NOWHERE, BW_REASON_MEMORY);
         key = &l->variant;
-        how = find(t, l, key);
+        how = find_variant(t, l);
         if (how != FOUND)
             return miss(l, how, BW_REASON_VARY_MISS);
     }

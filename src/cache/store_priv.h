@@ -107,9 +107,11 @@ struct bw_item_chunk {
 struct bw_item_record {
     struct bw_writer_record rec; /* its slices lie behind the item */
     struct bw_index_grant grant; /* of a record without chunks */
-    struct bw_index_grant vary_grant;
-    uint64_t old_objid;  /* what was stored under the key */
-    uint64_t vary_objid; /* 0: the base record stays as it is */
+    uint64_t old_objid;          /* what was stored under the key */
+    struct bw_item_beside {
+        struct bw_index_grant grant;
+        uint64_t objid; /* 0: it stays as it is */
+    } beside[BW_BESIDE_COUNT];
 };
 
 struct bw_item {

@@ -132,9 +132,12 @@ static struct bw_slice copy_behind(char **at, struct bw_slice from)
 enum bw_err bw_writer_record(struct bw_store *s, struct bw_writer_client *c,
                              const struct bw_writer_record *rec)
 {
-    size_t behind = rec->encoded.len + rec->vary_encoded.len;
-    struct bw_item *it = calloc(1, sizeof(*it) + behind);
+    size_t behind = rec->encoded.len;
+    struct bw_item *it;
 
+    for (int i = 0; i < BW_BESIDE_COUNT; i++)
+        behind += rec->beside[i].encoded.len;
+    it = calloc(1, sizeof(*it) + behind);
     if (it == NULL)
         return BW_ERR_MEMORY;
     char *at = (char *)(it + 1);
@@ -144,7 +147,8 @@ enum bw_err bw_writer_record(struct bw_store *s, struct bw_writer_client *c,
     it->charge = sizeof(*it) + behind;
     it->record.rec = *rec;
     it->record.rec.encoded = copy_behind(&at, rec->encoded);
-    it->record.rec.vary_encoded = copy_behind(&at, rec->vary_encoded);
+    for (int i = 0; i < BW_BESIDE_COUNT; i++)
+        it->record.rec.beside[i].encoded = copy_behind(&at, rec->beside[i].encoded);
     return push_if_room(s, it);
 }
 

@@ -17,6 +17,8 @@ enum { LANGUAGES_MAX = 32, CODING_NAME_MAX = 16, LENGTH_BYTES = 4 };
 
 /* the length that stands for a field that is not there */
 static const uint32_t absent = UINT32_MAX;
+/* the length that no value has: a list of bw_vary_values_in() begins with it */
+static const uint32_t in_language = UINT32_MAX - 1;
 
 /* ---- names ---- */
 
@@ -231,6 +233,12 @@ static void append_weight(int q, struct bw_buf *out)
     bw_buf_append(out, text, n);
 }
 
+static void append_lower(struct bw_slice s, struct bw_buf *out)
+{
+    for (size_t i = 0; i < s.len; i++)
+        bw_buf_char(out, lower(s.base[i]));
+}
+
 bool bw_vary_languages(const struct bw_fields *request, struct bw_buf *out)
 {
     struct languages l;
@@ -244,8 +252,7 @@ bool bw_vary_languages(const struct bw_fields *request, struct bw_buf *out)
             continue;
         if (i > 0)
             bw_buf_char(out, ',');
-        for (size_t j = 0; j < member->value.len; j++)
-            bw_buf_char(out, lower(member->value.base[j]));
+        append_lower(member->value, out);
         append_weight(member->q, out);
     }
     return true;
@@ -268,6 +275,17 @@ struct bw_slice bw_vary_language(const struct bw_fields *request)
     if (!alone || bw_slice_eq(best.value, BW_S("*")))
         return bw_slice(NULL, 0);
     return best.value;
+}
+
+struct bw_slice bw_vary_content_language(const struct bw_fields *response)
+{
+    struct bw_list_iter it = {0};
+    struct bw_slice language, other;
+
+    if (!bw_list_next(response, BW_F_CONTENT_LANGUAGE, &it, &language) || !is_language(language) ||
+        bw_list_next(response, BW_F_CONTENT_LANGUAGE, &it, &other))
+        return bw_slice(NULL, 0);
+    return language;
 }
 
 /* ---- values ---- */
@@ -351,16 +369,50 @@ static void put_length(char *at, uint32_t n)
         at[i] = (char)(n >> (8 * i));
 }
 
+static void append_length(uint32_t n, struct bw_buf *out)
+{
+    char bytes[LENGTH_BYTES];
+
+    put_length(bytes, n);
+    bw_buf_append(out, bytes, sizeof(bytes));
+}
+
+/* The length and the bytes of one value. */
+static void append_part(struct bw_slice name, const struct bw_fields *request,
+                        const struct bw_vary_codings *codings, struct bw_buf *out)
+{
+    size_t at = out->len;
+    bool present;
+
+    append_length(absent, out);
+    present = append_value(name, request, codings, out);
+    if (present)
+        put_length(out->base + at, (uint32_t)(out->len - at - LENGTH_BYTES));
+}
+
 void bw_vary_values(struct bw_slice names, const struct bw_fields *request,
                     const struct bw_vary_codings *codings, struct bw_buf *out)
 {
+    while (names.len > 0)
+        append_part(bw_slice_cut(names, ',', &names), request, codings, out);
+}
+
+bool bw_vary_values_in(struct bw_slice names, const struct bw_fields *request,
+                       const struct bw_vary_codings *codings, struct bw_slice language,
+                       struct bw_buf *out)
+{
+    bool by_language = false;
+
+    append_length(in_language, out);
     while (names.len > 0) {
         struct bw_slice name = bw_slice_cut(names, ',', &names);
-        size_t at = out->len;
-        bool present;
 
-        bw_buf_append(out, "\0\0\0\0", LENGTH_BYTES);
-        present = append_value(name, request, codings, out);
-        put_length(out->base + at, present ? (uint32_t)(out->len - at - LENGTH_BYTES) : absent);
+        if (bw_field_lookup(name) == BW_F_ACCEPT_LANGUAGE)
+            by_language = true;
+        else
+            append_part(name, request, codings, out);
     }
+    append_length((uint32_t)language.len, out);
+    append_lower(language, out);
+    return by_language;
 }

@@ -15,6 +15,7 @@ enum { BW_ENTRY_VERSION = 1, BW_ENTRY_INLINE_MAX = 2048, BW_ENTRY_FIELDS_MAX = 1
 enum bw_entry_kind {
     BW_ENTRY_RESPONSE, /* a stored response */
     BW_ENTRY_VARY,     /* only says by which request fields the variants differ */
+    BW_ENTRY_LANGUAGE, /* only says which variant is in a language */
 };
 
 struct bw_entry {
@@ -26,7 +27,8 @@ struct bw_entry {
     struct bw_terms terms;
     struct bw_slice reason;  /* reason phrase */
     struct bw_fields fields; /* stored head */
-    struct bw_slice vary;    /* BW_ENTRY_VARY: lower-case names joined by ',' */
+    struct bw_slice vary;    /* BW_ENTRY_VARY: lower-case names joined by ','; BW_ENTRY_LANGUAGE:
+                                the full key of the variant */
     uint64_t vary_id; /* BW_ENTRY_VARY: part of the variants' keys; a purge makes a new one */
     struct bw_slice inline_body; /* bodies up to BW_ENTRY_INLINE_MAX; else base NULL and chunks */
     uint32_t fetch_ms;           /* origin time to the last byte */

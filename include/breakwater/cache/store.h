@@ -152,8 +152,17 @@ enum bw_err bw_writer_chunk(struct bw_store *s, struct bw_writer_client *c,
  * stored as stale).  `replaces`: 0, or only if the record of the key still has that objid (304,
  * refresh), else stored(BW_ERR_NOT_FOUND).  `keep_body`: the new record has the objid it replaces,
  * whose chunks stay.  Any other record of the same key is replaced and its chunks deleted.  The
- * base record is left alone where an equal one (names, vary_id) is stored already.
+ * records beside it are left alone where equal ones (names, vary_id) are stored already.
  */
+enum bw_beside {
+    BW_BESIDE_BASE,     /* the base record of a variant: in, whatever it costs */
+    BW_BESIDE_LANGUAGE, /* the way to it by its language: if there is room */
+    BW_BESIDE_COUNT,
+};
+struct bw_writer_beside {
+    struct bw_hash key;
+    struct bw_slice encoded; /* or empty: none */
+};
 struct bw_writer_record {
     struct bw_hash key;
     struct bw_hash primary;
@@ -165,8 +174,7 @@ struct bw_writer_record {
     uint32_t fetch_ms;
     bool keep_body;
     struct bw_slice encoded;
-    struct bw_slice vary_encoded; /* the base record to be stored with it, or empty */
-    struct bw_hash vary_key;
+    struct bw_writer_beside beside[BW_BESIDE_COUNT]; /* to be stored with it */
 };
 enum bw_err bw_writer_record(struct bw_store *s, struct bw_writer_client *c,
                              const struct bw_writer_record *rec);

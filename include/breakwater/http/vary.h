@@ -68,8 +68,19 @@ size_t bw_vary_encodings(const struct bw_fields *request, const struct bw_vary_c
 bool bw_vary_languages(const struct bw_fields *request, struct bw_buf *out);
 
 /*
+ * The same for a variant that was chosen by its language: `language` stands for Accept-Language.
+ * No list of bw_vary_values() looks like it.  False: the response does not vary by Accept-Language,
+ * and what has been appended means nothing.
+ */
+bool bw_vary_values_in(struct bw_slice names, const struct bw_fields *request,
+                       const struct bw_vary_codings *codings, struct bw_slice language,
+                       struct bw_buf *out);
+
+/*
  * The language that the client wants more than any other: the one tag of the greatest weight.  A
  * stored variant with this Content-Language is what the origin would choose for it.  Empty: none,
  * several, or `*`.
  */
 struct bw_slice bw_vary_language(const struct bw_fields *request);
+/* The language that a response says it is in; empty: it does not say, or names several. */
+struct bw_slice bw_vary_content_language(const struct bw_fields *response);

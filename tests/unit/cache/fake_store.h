@@ -245,9 +245,10 @@ static void fake_write_record(struct bw_store *s, struct fake_item *it)
         bool stale = fake_purged_since(s, &rec->primary, rec->born) == FAKE_SOFT;
 
         fake_put(s, &rec->key, &rec->primary, rec->encoded, rec->objid, stale);
-        if (rec->vary_encoded.len != 0)
-            fake_put(s, &rec->vary_key, &rec->primary, rec->vary_encoded,
-                     bw_entry_objid_in(rec->vary_encoded), false);
+        for (int i = 0; i < BW_BESIDE_COUNT; i++)
+            if (rec->beside[i].encoded.len != 0)
+                fake_put(s, &rec->beside[i].key, &rec->primary, rec->beside[i].encoded,
+                         bw_entry_objid_in(rec->beside[i].encoded), false);
     }
     pthread_mutex_unlock(&s->lock);
     bw_gate_pass("writer.publish");
@@ -256,8 +257,10 @@ static void fake_write_record(struct bw_store *s, struct fake_item *it)
         err = BW_ERR_NOT_FOUND;
     if (err == BW_OK) {
         fake_need(s, &rec->key)->indexed = rec->objid;
-        if (rec->vary_encoded.len != 0)
-            fake_need(s, &rec->vary_key)->indexed = bw_entry_objid_in(rec->vary_encoded);
+        for (int i = 0; i < BW_BESIDE_COUNT; i++)
+            if (rec->beside[i].encoded.len != 0)
+                fake_need(s, &rec->beside[i].key)->indexed =
+                    bw_entry_objid_in(rec->beside[i].encoded);
     }
     pthread_mutex_unlock(&s->lock);
     it->client->stored(it->client, err, BW_REASON_NONE);
@@ -359,7 +362,9 @@ enum bw_err bw_writer_chunk(struct bw_store *s, struct bw_writer_client *c,
 enum bw_err bw_writer_record(struct bw_store *s, struct bw_writer_client *c,
                              const struct bw_writer_record *rec)
 {
-    struct fake_item *it = bw_zalloc(sizeof(*it) + rec->encoded.len + rec->vary_encoded.len);
+    const struct bw_writer_beside *beside = rec->beside;
+    struct fake_item *it =
+        bw_zalloc(sizeof(*it) + rec->encoded.len + beside[0].encoded.len + beside[1].encoded.len);
     char *at = (char *)(it + 1);
 
     it->kind = FAKE_RECORD;
@@ -368,8 +373,12 @@ enum bw_err bw_writer_record(struct bw_store *s, struct bw_writer_client *c,
     it->record = *rec;
     it->record.encoded.base = memcpy(at, rec->encoded.base, rec->encoded.len);
     at += rec->encoded.len;
-    if (rec->vary_encoded.len != 0)
-        it->record.vary_encoded.base = memcpy(at, rec->vary_encoded.base, rec->vary_encoded.len);
+    for (int i = 0; i < BW_BESIDE_COUNT; i++) {
+        if (beside[i].encoded.len != 0)
+            it->record.beside[i].encoded.base =
+                memcpy(at, beside[i].encoded.base, beside[i].encoded.len);
+        at += beside[i].encoded.len;
+    }
     if (fake_push(s, it))
         return BW_OK;
     free(it);

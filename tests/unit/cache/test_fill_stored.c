@@ -5,7 +5,7 @@
 #include "cache/fake_store.h"
 #include "cache/fill_client.h"
 
-enum { MEMORY = 64 << 20, MINUTE = 61000 };
+enum { MEMORY = 64 << 20, MINUTE = 61000, CROWD = 12 };
 
 static struct origin page(const char *fields, uint64_t length)
 {
@@ -306,6 +306,61 @@ TEST(variants_from_before_a_purge_do_not_come_back)
     world_end(w);
 }
 
+/* ---- languages ---- */
+
+TEST(a_variant_that_says_its_language_is_found_by_it)
+{
+    struct world *w = world_new(2, MEMORY, NULL);
+    struct origin o = page("vary: accept-language, x-a\ncontent-language: de\n"
+                           "cache-control: max-age=60",
+                           100000);
+    struct client *c;
+
+    is_served(go(ask(w, 0, &o, "accept-language: en, de")));
+    settle(w);
+    c = go(ask(w, 1, &o, "accept-language: fr;q=0.5, de"));
+    assert_int_equal(result_of(c), SERVED);
+    assert_true(c->hit);
+    is_served(c);
+    is_served(go(ask(w, 1, &o, "accept-language: fr;q=0.5, de\nx-a: 1")));
+    settle(w);
+    assert_int_equal(o.fetches, 2);
+    purge(w, &o, false);
+    is_served(go(ask(w, 1, &o, "accept-language: fr;q=0.5, de")));
+    assert_int_equal(o.fetches, 3);
+    settle(w);
+    world_end(w);
+}
+
+TEST(a_crowd_that_wants_one_language_costs_one_fetch)
+{
+    static const char *const ways[] = {"accept-language: de", "accept-language: fr;q=0.5, de",
+                                       "accept-language: de, en;q=0.9, *;q=0.1"};
+    struct world *w = world_new(3, MEMORY, NULL);
+    struct origin o =
+        page("vary: accept-language\ncontent-language: de\ncache-control: max-age=60", 5000);
+    struct client *c[CROWD];
+
+    atomic_store(&o.allowed, NOTHING);
+    c[0] = go(ask(w, 0, &o, "accept-language: en, de"));
+    for (unsigned i = 1; i < CROWD / 2; i++)
+        c[i] = go(ask(w, i % 3, &o, ways[i % 3]));
+    until(w, all_parked(c, CROWD / 2));
+    bw_gate_hold("writer.commit");
+    allow(w, &o, BYTES(10));
+    until(w, atomic_load(&c[0]->got) == 10);
+    for (unsigned i = CROWD / 2; i < CROWD; i++)
+        c[i] = go(ask(w, i % 3, &o, ways[i % 3]));
+    allow(w, &o, EVERYTHING);
+    crowd_is_served(c, CROWD);
+    assert_int_equal(o.fetches, 1);
+    is_served(go(ask(w, 1, &o, "accept-language: en"))); /* another language is another matter */
+    assert_int_equal(o.fetches, 2);
+    bw_gate_release("writer.commit");
+    settle(w);
+    world_end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +375,8 @@ int main(void)
         RUN(a_purge_before_the_head_lets_those_be_served_who_had_joined),
         RUN(a_purge_leaves_alone_what_was_begun_after_it),
         RUN(variants_from_before_a_purge_do_not_come_back),
+        RUN(a_variant_that_says_its_language_is_found_by_it),
+        RUN(a_crowd_that_wants_one_language_costs_one_fetch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

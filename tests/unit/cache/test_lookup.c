@@ -222,6 +222,65 @@ TEST(a_base_record_leads_to_the_variant_of_the_request)
     end(r);
 }
 
+/* A variant that was asked for as `text` and is in German, and the record that leads to it. */
+static void store_german(struct rig *r, const char *text, struct bw_entry *e)
+{
+    const struct bw_hash_secret *secret = bw_store_secret(r->store);
+    struct bw_slice names = BW_S("accept-language");
+    struct bw_entry base = {
+        .kind = BW_ENTRY_VARY, .objid = 3, .key = r->key.bytes, .vary = names, .vary_id = 3};
+    struct bw_entry way = {.kind = BW_ENTRY_LANGUAGE, .objid = 5, .inline_body = BW_S("")};
+    struct bw_key variant, german;
+    struct bw_buf values = {0};
+    struct test_fields f;
+
+    fields(&f, text);
+    bw_vary_values(names, &f.list, &r->tools.codings, &values);
+    bw_key_variant(&r->key, 3, bw_buf_view(&values), secret, give(r, 256), &variant);
+    values.len = 0;
+    assert_true(bw_vary_values_in(names, &f.list, &r->tools.codings, BW_S("de"), &values));
+    bw_key_variant(&r->key, 3, bw_buf_view(&values), secret, give(r, 256), &german);
+    bw_buf_free(&values);
+    e->key = way.vary = variant.bytes;
+    way.key = german.bytes;
+    store(r, &r->key, &base, 3);
+    store(r, &variant, e, e->objid);
+    store(r, &german, &way, 5);
+}
+
+TEST(the_language_that_is_wanted_most_leads_to_a_variant)
+{
+    struct rig *r = begin("accept-language: fr;q=0.5, de;q=1.0");
+    struct bw_entry e = response(BW_S(""), 4, 100000);
+
+    store_german(r, "accept-language: en, de", &e);
+    assert_int_equal(look(r), BW_LOOKUP_FOUND);
+    assert_int_equal(r->l.entry.objid, 4);
+    assert_true(bw_slice_eq(r->l.variant.bytes, e.key));
+    assert_true(bw_pinned(r->pins, 4));
+    bw_lookup_put(&r->tools, &r->l);
+    fields(&r->fields, "accept-language: fr, de");
+    assert_int_equal(look(r), BW_LOOKUP_MISS);
+    fields(&r->fields, "accept-language: de-AT, de;q=0.9");
+    assert_int_equal(look(r), BW_LOOKUP_MISS);
+    end(r);
+}
+
+TEST(a_variant_in_the_right_language_has_to_be_fresh)
+{
+    struct rig *r = begin("accept-language: de");
+    struct bw_entry e = response(BW_S(""), 4, 6);
+
+    e.terms.swr_s = 600;
+    store_german(r, "accept-language: en, de", &e);
+    r->l.now_ms += 100000;
+    assert_int_equal(look(r), BW_LOOKUP_MISS);
+    assert_int_equal(r->l.reason, BW_REASON_VARY_MISS);
+    assert_int_equal(r->l.dangling, 0);
+    assert_false(bw_slice_eq(r->l.variant.bytes, e.key)); /* what is fetched now is its own */
+    end(r);
+}
+
 /* ---- terms ---- */
 
 TEST(what_is_stored_is_judged_by_its_terms)
@@ -250,6 +309,8 @@ int main(void)
         RUN(a_newer_record_than_the_index_names_counts_unless_it_has_to_be_pinned),
         RUN(a_damaged_record_is_dropped),
         RUN(a_base_record_leads_to_the_variant_of_the_request),
+        RUN(the_language_that_is_wanted_most_leads_to_a_variant),
+        RUN(a_variant_in_the_right_language_has_to_be_fresh),
         RUN(what_is_stored_is_judged_by_its_terms),
     };
 

@@ -118,6 +118,57 @@ TEST(values_carry_their_length)
     bw_buf_free(&out);
 }
 
+static void values_in(struct bw_buf *out, const char *names, const char *request,
+                      const char *language)
+{
+    struct test_fields f;
+
+    out->len = 0;
+    assert_true(bw_vary_values_in(bw_slice_str(names), fields(&f, request), &codings,
+                                  bw_slice_str(language), out));
+}
+
+TEST(a_language_takes_the_place_of_what_the_request_says_of_it)
+{
+    const char *names = "accept-language,foo";
+    struct bw_buf a = {0}, b = {0};
+    struct test_fields f;
+
+    values_in(&a, names, "accept-language: de, en\nfoo: 1", "de");
+    values_in(&b, names, "accept-language: fr;q=0.5, de\nfoo: 1", "DE");
+    assert_true(bw_slice_eq(bw_buf_view(&a), bw_buf_view(&b)));
+    values_in(&b, names, "accept-language: de\nfoo: 2", "de");
+    assert_false(bw_slice_eq(bw_buf_view(&a), bw_buf_view(&b)));
+    values_in(&b, names, "foo: 1", "en");
+    assert_false(bw_slice_eq(bw_buf_view(&a), bw_buf_view(&b)));
+    b.len = 0; /* and no request has such values */
+    bw_vary_values(bw_slice_str(names), fields(&f, "accept-language: de\nfoo: 1"), &codings, &b);
+    assert_false(bw_slice_eq(bw_buf_view(&a), bw_buf_view(&b)));
+    assert_false(bw_vary_values_in(BW_S("foo"), &f.list, &codings, BW_S("de"), &b));
+    bw_buf_free(&a);
+    bw_buf_free(&b);
+}
+
+static const struct {
+    const char *response, *language;
+} said[] = {
+    {"content-language: de-AT", "de-AT"},
+    {"content-language: de, en", ""},
+    {"content-language: de\ncontent-language: en", ""},
+    {"content-language: \"de\"", ""},
+    {"content-language:", ""},
+    {"accept-language: de", ""},
+};
+
+TEST(a_response_is_in_one_language_or_in_none)
+{
+    for (size_t i = 0; i < BW_ARRAY_LEN(said); i++) {
+        struct test_fields f;
+
+        assert_text(bw_vary_content_language(fields(&f, said[i].response)), said[i].language);
+    }
+}
+
 static const struct {
     const char *request, *expected;
 } encodings[] = {
@@ -203,6 +254,8 @@ int main(void)
         RUN(names_too_long_to_keep_are_any),
         RUN(requests_that_mean_the_same_look_the_same),
         RUN(values_carry_their_length),
+        RUN(a_language_takes_the_place_of_what_the_request_says_of_it),
+        RUN(a_response_is_in_one_language_or_in_none),
         RUN(accept_encoding_is_folded_to_what_is_kept),
         RUN(accept_language_is_sorted_by_weight),
         RUN(an_absent_endless_or_odd_accept_language_is_left_alone),
