@@ -402,7 +402,7 @@ bool bw_h1_client_is_done(const struct bw_http1 *c)
 
 /*
  * FIN or RST.  A client that only half-closes counts as gone, too, unless all that is left of the
- * response is in flight already.
+ * response is in flight already; to a client that is gone no protocol is changed.
  */
 void bw_h1_on_read(h2o_socket_t *socket, const char *err)
 {
@@ -411,7 +411,7 @@ void bw_h1_on_read(h2o_socket_t *socket, const char *err)
 
     if (err == NULL && (is_last_request || !bw_h1_client_is_done(c))) {
         bw_h1_advance(c);
-    } else if (c->responding == H1_LAST) {
+    } else if (c->responding == H1_LAST && c->ending != H1_UPGRADE) {
         c->ending = H1_CLOSE;
         h2o_socket_read_stop(socket);
     } else {

@@ -27,7 +27,7 @@ struct tunnel {
     h2o_socket_t *origin;
     struct direction up, down;
     struct bw_timer idle;
-    h2o_linklist_t link; /* w->tunnels */
+    h2o_linklist_t link; /* w->tunnels; not before the start, until then it is the request's */
 };
 
 struct tunnel *tunnel_new(struct bw_worker *w, h2o_socket_t *origin)
@@ -37,7 +37,6 @@ struct tunnel *tunnel_new(struct bw_worker *w, h2o_socket_t *origin)
     t->w = w;
     t->origin = origin;
     origin->data = t;
-    h2o_linklist_insert(&w->tunnels, &t->link);
     return t;
 }
 
@@ -51,7 +50,8 @@ static void close_socket(h2o_socket_t *s)
 static void end_tunnel(struct tunnel *t)
 {
     bw_timer_stop(&t->idle);
-    h2o_linklist_unlink(&t->link);
+    if (h2o_linklist_is_linked(&t->link))
+        h2o_linklist_unlink(&t->link);
     close_socket(t->origin);
     if (t->up.from != NULL)
         close_socket(t->up.from);
@@ -143,6 +143,11 @@ void tunnel_start(void *tunnel, h2o_socket_t *client)
 
     start_direction(t, &t->up, client, t->origin);
     start_direction(t, &t->down, t->origin, client);
+    if (t->w->draining && !bw_timer_running(&t->w->drain_timer)) { /* tunnels have been cut */
+        end_tunnel(t);
+        return;
+    }
+    h2o_linklist_insert(&t->w->tunnels, &t->link);
     stir(t);
     h2o_socket_read_start(client, on_read);
     h2o_socket_read_start(t->origin, on_read);

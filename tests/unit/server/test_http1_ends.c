@@ -238,6 +238,20 @@ TEST(an_upgrade_gives_the_socket_away_with_what_came_early)
     h2o_socket_close(upgraded_socket);
 }
 
+TEST(a_client_that_leaves_as_the_101_goes_out_has_no_upgrade)
+{
+    upgraded_socket = NULL;
+    connect_client();
+    say("GET /late HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    wait_for(&seen.started, 1);
+    shutdown(stand->fd, SHUT_WR);
+    switch_protocols(seen.x); /* the write is done, and the end is there to be read, in one round */
+    wait_for(&seen.done, 1);
+    assert_int_equal(seen.complete, upgraded_socket != NULL);
+    if (upgraded_socket != NULL)
+        h2o_socket_close(upgraded_socket);
+}
+
 #define RUN_HERE(name) cmocka_unit_test_setup_teardown(name, stand_up, stand_down)
 
 int main(void)
@@ -261,6 +275,7 @@ int main(void)
         RUN_HERE(draining_lets_a_request_finish_and_closes_behind_it),
         RUN_HERE(draining_cuts_what_is_left_at_the_deadline),
         RUN_HERE(an_upgrade_gives_the_socket_away_with_what_came_early),
+        RUN_HERE(a_client_that_leaves_as_the_101_goes_out_has_no_upgrade),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
