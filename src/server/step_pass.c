@@ -36,21 +36,40 @@ struct passing {
 
 /* ---- what a success of an unsafe method makes wrong (RFC 9111, 4.4) ---- */
 
+/* The key settings that hold for reading that target, which is neither this method nor this path.
+ */
+static struct bw_key_settings settings_for_get(struct bw_request *rq, const struct bw_target *t)
+{
+    const struct bw_conf *conf = rq->snapshot->conf;
+    struct bw_settings settings;
+    struct bw_match_request m = {.method = BW_S("GET"),
+                                 .host = rq->host,
+                                 .path = t->path,
+                                 .query = t->query,
+                                 .fields = &rq->x->head.fields,
+                                 .https = rq->x->conn->tls};
+
+    bw_rules_match(conf->rules, &m, &conf->defaults, &settings);
+    return settings.key;
+}
+
 static void purge_url(struct bw_request *rq, struct bw_slice target)
 {
     struct bw_target t;
     struct bw_key key;
     struct bw_key_request k = {.https = rq->x->conn->tls, .authority = rq->authority};
+    struct bw_key_settings settings;
     struct bw_hash primary;
 
     if (bw_target_normalise(target, request_alloc(rq, target.len + 1), &t) != BW_TARGET_OK)
         return;
+    settings = settings_for_get(rq, &t);
     k.path = t.path;
-    k.query = bw_key_filter_query(t.query, &rq->settings.key, request_alloc(rq, t.query.len + 1));
+    k.query = bw_key_filter_query(t.query, &settings, request_alloc(rq, t.query.len + 1));
     k.has_query = t.has_query && (k.query.len != 0 || t.query.len == 0);
     k.fields = &rq->x->head.fields;
-    bw_key_make(&k, &rq->settings.key, bw_store_secret(rq->w->lookup.store),
-                request_alloc(rq, bw_key_size(&k, &rq->settings.key)), &key);
+    bw_key_make(&k, &settings, bw_store_secret(rq->w->lookup.store),
+                request_alloc(rq, bw_key_size(&k, &settings)), &key);
     primary = bw_key_primary(&key, bw_store_secret(rq->w->lookup.store));
     bw_fills_purge(rq->w->fills, &primary, false);
     bw_count(rq->w->counters, BW_C_INVALIDATIONS, 1);

@@ -61,3 +61,16 @@ def test_all_variants_are_invalid(edge, origin):
 
     for value in "12":
         assert edge.get("/news", headers={"X-A": value}).text == "tuesday"
+
+
+@pytest.mark.parametrize("asked, field", [("/news?utm_a=1", {}), ("/edit", {"location": "/news?utm_a=1"})])
+def test_what_a_change_makes_invalid_is_found_by_the_rules_for_reading_it(edge, origin, asked, field):
+    edge.configure(rules=[{"name": "reads", "match": {"method": "GET", "path": "/news"},
+                           "key": {"query": {"ignore": ["utm_*"]}}}])
+    origin.serves("/news", "monday", cache_control="max-age=60")
+    edge.get("/news?utm_b=2")
+    origin.serves(asked, "done", **field)
+    edge.post(asked, b"x")
+    origin.serves("/news", "tuesday", cache_control="max-age=60")
+
+    assert edge.get("/news").text == "tuesday"
