@@ -53,7 +53,7 @@ static void write_log(struct bw_request *rq, uint64_t duration_us)
     bw_access_log_write(rq->w->log, &e);
 }
 
-void account(struct bw_request *rq, bool complete)
+void account(struct bw_request *rq)
 {
     struct bw_figures_sample s = {.outcome = rq->outcome,
                                   .reason = rq->reason,
@@ -65,7 +65,6 @@ void account(struct bw_request *rq, bool complete)
                                   .host = rq->host,
                                   .collapsed = rq->collapsed};
 
-    (void)complete;
     if (rq->w->admin)
         return;
     s.duration_us = (uint64_t)(bw_clock_mono_us() - rq->x->began_us);

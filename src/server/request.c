@@ -325,7 +325,7 @@ static void done(struct bw_exchange *x, bool complete)
     if (!complete && !rq->responding)
         rq->outcome = BW_OUTCOME_ABORTED;
     rq->complete = complete;
-    account(rq, complete);
+    account(rq);
     cold_abandon(rq);
     fill_abandon(rq);
     pass_abandon(rq);
@@ -335,6 +335,8 @@ static void done(struct bw_exchange *x, bool complete)
     slab_put(w->slabs, rq->slab);
     snapshot_put(snapshot);
 }
+
+_Static_assert(sizeof(struct bw_request) < SLAB_SIZE / 2, "a hit fits into one slab");
 
 static struct bw_request *request_new(struct bw_exchange *x)
 {

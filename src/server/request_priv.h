@@ -181,7 +181,7 @@ void tunnel_discard(struct tunnel *t);                 /* the client left before
 void tunnels_cut(struct bw_worker *w);                 /* the drain's deadline */
 
 /* ---- account.c ---- */
-void account(struct bw_request *rq, bool complete);
+void account(struct bw_request *rq);
 /* The admin address: answered from admin/api, without cache or origin. */
 void admin_answer(struct bw_request *rq);
 

@@ -356,7 +356,6 @@ static void send_head(struct bw_next *n)
 
 static void begin(struct bw_request *rq)
 {
-    bw_next_cancel(&rq->head_later);
     if (!rq->responding)
         respond(rq);
 }
@@ -450,6 +449,7 @@ enum step step_stream(struct bw_request *rq)
 {
     struct bw_pieces p;
 
+    bw_next_cancel(&rq->head_later); /* armed again where nothing is there to be sent */
     if (rq->reply.fields.v == NULL) {
         enum step next;
 
