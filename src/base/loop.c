@@ -3,8 +3,10 @@
  *
  * libh2o aborts the process when a socket is written to outside of a callback of h2o_evloop_run()
  * (a write that completes at once leaves a poll flag behind that no callback owns).  Hence the
- * `next` list is run from the read callback of an eventfd, and messages from the callback of a
- * multithread receiver, never from our own code around the loop.
+ * `next` list and the messages of other threads are run from the read callback of an eventfd, never
+ * from our own code around the loop.  libh2o's own message queue is not used: its wake-up pipe
+ * reads into a buffer from the free list of the thread that made the loop, unlocked, so loops made
+ * on one thread and run on others corrupt the heap.
  *
  * libh2o's timeouts are lists, one for each duration.  We keep a small table of them; a duration
  * beyond the table's size is rounded up to the nearest that is there.
@@ -14,6 +16,7 @@
 #include "breakwater/base/check.h"
 #include "breakwater/base/mem.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -27,21 +30,42 @@ struct bw_loop {
     size_t durations_n;
     h2o_linklist_t next;
     bool next_armed;
-    h2o_socket_t *next_socket;
-    h2o_multithread_queue_t *queue;
-    h2o_multithread_receiver_t receiver;
+    int wake_fd;
+    h2o_socket_t *wake_socket;
+    pthread_mutex_t lock;
+    h2o_linklist_t messages; /* under the lock */
     uint64_t round;
 };
 
-static void run_next(h2o_socket_t *socket, const char *err)
+static void wake(struct bw_loop *l)
 {
-    struct bw_loop *l = socket->data;
-    h2o_linklist_t now;
-    uint64_t count;
+    uint64_t one = 1;
+    ssize_t n = write(l->wake_fd, &one, sizeof(one));
 
-    (void)err;
-    if (read(h2o_socket_get_fd(socket), &count, sizeof(count)) != (ssize_t)sizeof(count))
-        return;
+    BW_ASSERT(n == (ssize_t)sizeof(one));
+}
+
+/* In the order in which they were posted; what is posted meanwhile is for the next wake-up. */
+static void deliver_messages(struct bw_loop *l)
+{
+    h2o_linklist_t now;
+
+    h2o_linklist_init_anchor(&now);
+    pthread_mutex_lock(&l->lock);
+    h2o_linklist_insert_list(&now, &l->messages);
+    pthread_mutex_unlock(&l->lock);
+    while (!h2o_linklist_is_empty(&now)) {
+        struct bw_message *m = BW_CONTAINER_OF(now.next, struct bw_message, link);
+
+        h2o_linklist_unlink(&m->link);
+        m->deliver(m);
+    }
+}
+
+static void run_next(struct bw_loop *l)
+{
+    h2o_linklist_t now;
+
     l->next_armed = false;
     h2o_linklist_init_anchor(&now);
     h2o_linklist_insert_list(&now, &l->next);
@@ -53,40 +77,41 @@ static void run_next(h2o_socket_t *socket, const char *err)
     }
 }
 
-static void deliver_messages(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+/* The counter is read first: who posts after that wakes us again. */
+static void on_wake(h2o_socket_t *socket, const char *err)
 {
-    (void)receiver;
-    while (!h2o_linklist_is_empty(messages)) {
-        struct bw_message *m = BW_CONTAINER_OF(messages->next, struct bw_message, super.link);
+    struct bw_loop *l = socket->data;
+    uint64_t count;
 
-        h2o_linklist_unlink(&m->super.link);
-        m->deliver(m);
-    }
+    (void)err;
+    if (read(l->wake_fd, &count, sizeof(count)) != (ssize_t)sizeof(count))
+        return;
+    deliver_messages(l);
+    run_next(l);
 }
 
 struct bw_loop *bw_loop_new(void)
 {
     struct bw_loop *l = bw_zalloc(sizeof(*l));
-    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 
-    BW_ASSERT(fd >= 0);
+    l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    BW_ASSERT(l->wake_fd >= 0);
     l->h2o = h2o_evloop_create();
     h2o_linklist_init_anchor(&l->next);
-    l->next_socket = h2o_evloop_socket_create(l->h2o, fd, H2O_SOCKET_FLAG_DONT_READ);
-    l->next_socket->data = l;
-    h2o_socket_read_start(l->next_socket, run_next);
-    l->queue = h2o_multithread_create_queue(l->h2o);
-    h2o_multithread_register_receiver(l->queue, &l->receiver, deliver_messages);
+    l->wake_socket = h2o_evloop_socket_create(l->h2o, l->wake_fd, H2O_SOCKET_FLAG_DONT_READ);
+    l->wake_socket->data = l;
+    h2o_socket_read_start(l->wake_socket, on_wake);
+    pthread_mutex_init(&l->lock, NULL);
+    h2o_linklist_init_anchor(&l->messages);
     return l;
 }
 
 void bw_loop_free(struct bw_loop *l)
 {
     BW_ASSERT(h2o_linklist_is_empty(&l->next));
-    h2o_multithread_unregister_receiver(l->queue, &l->receiver);
-    h2o_multithread_destroy_queue(l->queue);
-    free(l->queue); /* which libh2o 2.2.5 leaves to whoever knows */
-    h2o_socket_close(l->next_socket);
+    BW_ASSERT(h2o_linklist_is_empty(&l->messages));
+    pthread_mutex_destroy(&l->lock);
+    h2o_socket_close(l->wake_socket);
     h2o_evloop_run(l->h2o, 0); /* closed sockets are disposed in the next run */
     for (size_t i = 0; i < l->durations_n; i++)
         h2o_timeout_dispose(l->h2o, &l->timeouts[i]);
@@ -159,8 +184,6 @@ bool bw_timer_running(const struct bw_timer *t)
 
 void bw_loop_next(struct bw_loop *l, struct bw_next *n, bw_next_fn run)
 {
-    uint64_t one = 1;
-
     if (bw_next_queued(n))
         return;
     n->run = run;
@@ -168,7 +191,7 @@ void bw_loop_next(struct bw_loop *l, struct bw_next *n, bw_next_fn run)
     if (l->next_armed)
         return;
     l->next_armed = true;
-    BW_ASSERT(write(h2o_socket_get_fd(l->next_socket), &one, sizeof(one)) == (ssize_t)sizeof(one));
+    wake(l);
 }
 
 void bw_next_cancel(struct bw_next *n)
@@ -184,6 +207,14 @@ bool bw_next_queued(const struct bw_next *n)
 
 void bw_loop_post(struct bw_loop *to, struct bw_message *m, bw_message_fn deliver)
 {
+    bool first;
+
     m->deliver = deliver;
-    h2o_multithread_send_message(&to->receiver, &m->super);
+    pthread_mutex_lock(&to->lock);
+    first = h2o_linklist_is_empty(&to->messages);
+    h2o_linklist_insert(&to->messages, &m->link);
+    if (first)
+        wake(to); /* under the lock: once it is free the loop may end as soon as it has the message
+                   */
+    pthread_mutex_unlock(&to->lock);
 }

@@ -54,7 +54,7 @@ bool bw_next_queued(const struct bw_next *n);
 struct bw_message;
 typedef void (*bw_message_fn)(struct bw_message *m);
 struct bw_message {
-    h2o_multithread_message_t super;
+    h2o_linklist_t link;
     bw_message_fn deliver;
 };
 void bw_loop_post(struct bw_loop *to, struct bw_message *m, bw_message_fn deliver);
