@@ -61,15 +61,13 @@ static bool sick(int status)
     return status >= 500 || status == 429;
 }
 
-/* An error never takes the place of what may still be served instead (rules 16 and 33). */
+/*
+ * An error never takes the place of a page, whatever it says of its own freshness: the page may
+ * still be served instead, or be confirmed by an origin that is well again (rules 16 and 33).
+ */
 static bool spares_the_base(const struct bw_fill *f, int status)
 {
-    struct bw_usable u;
-
-    if (!f->has_base || !sick(status))
-        return false;
-    u = bw_policy_usable(&f->policy, &f->base.terms, bw_clock_ms());
-    return f->background || u.on_5xx;
+    return f->has_base && sick(status) && (f->background || !sick(f->base.terms.status));
 }
 
 static void refuse(struct judgement *g, enum bw_reason why)
@@ -85,7 +83,8 @@ static void judge(struct bw_fill *f, struct judgement *g)
     struct bw_policy_response res = {.status = g->response.status,
                                      .fields = g->response.fields,
                                      .asked_ms = g->response.asked_ms,
-                                     .answered_ms = g->response.answered_ms};
+                                     .answered_ms = g->response.answered_ms,
+                                     .confirmed = g->revalidated};
     enum bw_vary_verdict vary = bw_vary_parse(g->response.fields, &f->vary);
 
     g->storable = bw_policy_storable(&f->policy, &res);

@@ -20,6 +20,7 @@ struct judgement {
     struct bw_terms terms;
     bool post;    /* to POST: only its own word makes it storable */
     bool by_rule; /* a rule's ttl overrides what the response says */
+    bool of_rule; /* the lifetime is a rule's */
     bool by_word; /* the lifetime is what the response states */
 };
 
@@ -114,6 +115,15 @@ static bool refuse_cookie(const struct judgement *j)
            !bw_cache_control_withholds(&j->cc, bw_field_name(BW_F_SET_COOKIE));
 }
 
+/* Is that field part of the key, so that who says something else gets another response? */
+static bool is_keyed(const struct bw_settings *s, struct bw_slice name)
+{
+    for (size_t i = 0; i < s->key.headers_n; ++i)
+        if (bw_slice_eq(s->key.headers[i], name))
+            return true;
+    return false;
+}
+
 /* Made for one Origin, kept for all of them: the next site's scripts could not read it. */
 static bool reflects_origin(const struct judgement *j)
 {
@@ -122,6 +132,7 @@ static bool reflects_origin(const struct judgement *j)
         bw_fields_find(j->res->fields, BW_F_ACCESS_CONTROL_ALLOW_ORIGIN);
 
     return origin != NULL && allowed != NULL && bw_slice_eq(origin->value, allowed->value) &&
+           !is_keyed(j->settings, bw_field_name(BW_F_ORIGIN)) &&
            !list_has(j->res->fields, BW_F_VARY, bw_field_name(BW_F_ORIGIN)) &&
            !list_has(j->res->fields, BW_F_VARY, BW_S("*"));
 }
@@ -158,7 +169,7 @@ static int64_t arrival_age_s(const struct bw_terms *t)
 static void live_by_rule(struct judgement *j, int64_t ttl_s)
 {
     j->terms.lifetime_s = arrival_age_s(&j->terms) + ttl_s;
-    j->by_rule = true;
+    j->by_rule = j->of_rule = true;
 }
 
 /* The same for ttls that do not name the status: errors are kept for a short time only. */
@@ -203,13 +214,29 @@ static enum bw_reason override_lifetime(struct judgement *j)
     return BW_REASON_NONE;
 }
 
+/* An error or a redirect that stays by a guess is what poisons caches: pages alone, unless `all`.
+ */
+static bool may_guess(const struct judgement *j)
+{
+    int status = j->res->status;
+
+    switch (j->settings->heuristic) {
+    case BW_HEURISTIC_OFF:
+        return false;
+    case BW_HEURISTIC_ON:
+        return is_plain_status(status) && status / 100 != 3;
+    case BW_HEURISTIC_ALL:
+        return bw_freshness_heuristic_status(status) || has(j, BW_CC_PUBLIC);
+    }
+    BW_UNREACHABLE();
+}
+
 static bool guess_lifetime(struct judgement *j)
 {
     const struct bw_policy_response *res = j->res;
     int64_t guess_s;
 
-    if (!j->settings->heuristic ||
-        !(bw_freshness_heuristic_status(res->status) || has(j, BW_CC_PUBLIC)))
+    if (!may_guess(j))
         return false;
     guess_s = bw_freshness_heuristic(res->fields, j->terms.date_s, res->answered_ms / 1000);
     if (guess_s == 0)
@@ -268,6 +295,36 @@ static enum bw_reason decide_lifetime(struct judgement *j)
         return assume_lifetime(j);
     if (j->terms.lifetime_s == 0 && !is_plain_status(j->res->status))
         return BW_REASON_STATUS;
+    return BW_REASON_NONE;
+}
+
+/* ---- is it what it seems to be? ---- */
+
+static enum bw_media_verdict media_verdict(const struct judgement *j)
+{
+    const struct bw_field *type = bw_fields_find(j->res->fields, BW_F_CONTENT_TYPE);
+
+    return bw_media_fits(j->settings->media, type != NULL ? type->value : bw_slice(NULL, 0));
+}
+
+/* It was made for somebody, nobody has said for how long it may be kept, and it could be used
+ * without asking the origin, if only while that is away. */
+static bool may_be_personal(const struct judgement *j)
+{
+    return !j->res->confirmed && (j->terms.flags & BW_TERMS_AUTHORIZED) == 0 &&
+           !has(j, BW_CC_NO_CACHE) && bw_fields_find(j->rq->fields, BW_F_COOKIE) != NULL &&
+           media_verdict(j) != BW_MEDIA_FITS;
+}
+
+/* Whose word the lifetime is decides what is to be feared. */
+static enum bw_reason refuse_disguised(const struct judgement *j)
+{
+    if (j->by_word || j->post)
+        return BW_REASON_NONE;
+    if (!j->of_rule)
+        return may_be_personal(j) ? BW_REASON_COOKIE : BW_REASON_NONE;
+    if (j->res->status / 100 == 2 && media_verdict(j) == BW_MEDIA_MISMATCH)
+        return BW_REASON_CONTENT_TYPE;
     return BW_REASON_NONE;
 }
 
@@ -371,6 +428,8 @@ struct bw_storable bw_policy_storable(const struct bw_policy_request *rq,
     out.reason = refuse(&j);
     if (out.reason == BW_REASON_NONE)
         out.reason = decide_lifetime(&j);
+    if (out.reason == BW_REASON_NONE)
+        out.reason = refuse_disguised(&j);
     if (out.reason != BW_REASON_NONE)
         return out;
     bound_lifetime(&j);

@@ -62,7 +62,7 @@ static void read_defaults(const struct bw_value *cache, struct bw_settings *out)
     out->ttl_fixed_s = out->ttl_default_s = out->ttl_max_s = BW_TTL_UNSET;
     out->browser_ttl_s = out->stale_revalidating_s = out->stale_on_error_s = BW_TTL_UNSET;
     out->set_cookie = BW_SET_COOKIE_REFUSE;
-    out->heuristic = bw_read_number(cache, "heuristic", 0) != 0;
+    out->heuristic = (enum bw_heuristic)bw_read_word(cache, "heuristic");
     out->client_directives = bw_read_word(cache, "client_directives") == 1;
 }
 

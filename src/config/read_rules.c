@@ -201,7 +201,7 @@ static void read_words(const struct bw_value *v, struct bw_rule *out)
 
     s->mode = (enum bw_cache_mode)bw_read_word(v, "cache");
     s->set_cookie = (enum bw_set_cookie)bw_read_word(v, "set_cookie");
-    s->heuristic = bw_read_number(v, "heuristic", 0) != 0;
+    s->heuristic = (enum bw_heuristic)bw_read_word(v, "heuristic");
     s->client_directives = bw_read_word(v, "client_directives") == 1;
     out->sets |= bw_value_get(v, "cache") != NULL ? BW_SETS_MODE : 0;
     out->sets |= bw_value_get(v, "set_cookie") != NULL ? BW_SETS_SET_COOKIE : 0;

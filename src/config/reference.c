@@ -166,8 +166,6 @@ static const char *type_name(enum bw_schema_type type)
         return "percentage";
     case BW_SCHEMA_COUNT:
         return "number";
-    case BW_SCHEMA_SWITCH:
-        return "`on`, `off`";
     case BW_SCHEMA_WORD:
         return "";
     case BW_SCHEMA_ADDRESS:

@@ -197,6 +197,7 @@ void bw_rules_match(const struct bw_rules *rules, const struct bw_match_request 
     struct bw_candidates candidates;
 
     *out = *defaults;
+    out->media = bw_media_of_path(rq->path);
     if (rules->n == 0)
         return;
     bw_rules_candidates(rules, rq->host, rq->path, &candidates);

@@ -170,15 +170,6 @@ static bool refuse_word(const struct bw_schema *s, const char *text, struct bw_b
     return false;
 }
 
-static bool read_switch(const char *text, uint64_t *out, struct bw_buf *why)
-{
-    *out = strcmp(text, "on") == 0;
-    if (*out == 1 || strcmp(text, "off") == 0)
-        return true;
-    bw_buf_printf(why, "\"%.80s\" is not a switch; write on or off", text);
-    return false;
-}
-
 bool bw_scalar_read(const struct bw_schema *s, const char *text, struct bw_scalar *out,
                     struct bw_buf *why)
 {
@@ -187,8 +178,6 @@ bool bw_scalar_read(const struct bw_schema *s, const char *text, struct bw_scala
         return true;
     if (s->type == BW_SCHEMA_WORD)
         return refuse_word(s, text, why);
-    if (s->type == BW_SCHEMA_SWITCH)
-        return read_switch(text, &out->number, why);
     if (form_of(s->type) != NULL)
         return read_number(s, text, &out->number, why);
     if (text[0] == '\0')

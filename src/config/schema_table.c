@@ -274,10 +274,11 @@ static const struct bw_schema table[] = {
      .most = DAY,
      .prose = "They wait at most so long for its head."},
     {.path = "cache.heuristic",
-     .type = BW_SCHEMA_SWITCH,
+     .type = BW_SCHEMA_WORD,
+     .words = "off|on|all",
      .fallback = "on",
-     .prose =
-         "Guess a lifetime where the response has Last-Modified but names none (RFC 9111, 4.2.2)."},
+     .prose = "Guess lifetimes from Last-Modified (RFC 9111, 4.2.2); all: also of redirects and "
+              "errors."},
     {.path = "cache.client_directives",
      .type = BW_SCHEMA_WORD,
      .words = "ignore|obey",
@@ -540,7 +541,8 @@ static const struct bw_schema table[] = {
      .prose =
          "Responses that set cookies: refuse to store, strip the cookie and store, or keep it."},
     {.path = "rules.heuristic",
-     .type = BW_SCHEMA_SWITCH,
+     .type = BW_SCHEMA_WORD,
+     .words = "off|on|all",
      .example = "on",
      .prose = "As cache.heuristic, for these requests."},
     {.path = "rules.client_directives",

@@ -303,7 +303,6 @@ static struct bw_value *read_one(struct pass *p, const struct bw_schema *s, cons
     case BW_SCHEMA_SIZE:
     case BW_SCHEMA_PERCENT:
     case BW_SCHEMA_COUNT:
-    case BW_SCHEMA_SWITCH:
     case BW_SCHEMA_WORD:
     case BW_SCHEMA_ADDRESS:
     case BW_SCHEMA_NETWORK:

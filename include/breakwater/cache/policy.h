@@ -10,7 +10,8 @@
  *      and override what it says about freshness, `no-cache` included;
  *   2. Breakwater-Cache-Control, CDN-Cache-Control, Surrogate-Control, Cache-Control, Expires;
  *   3. a rule's default ttl, where the response says nothing;
- *   4. the guess from Last-Modified, where `heuristic` allows it.
+ *   4. the guess from Last-Modified, where `heuristic` allows it: for pages, and with `all` for
+ *      redirects and errors, too.
  * Nothing overrides no-store, private, Set-Cookie (unless set_cookie says otherwise), the law of
  * Authorization (RFC 9111, 3.5) and must-revalidate.
  *
@@ -18,6 +19,11 @@
  * states or a rule gives to that very status: neither a fixed nor a default ttl makes an error
  * page or a redirect stay.  For 404 and 410 these two, and every guess about an error, end at
  * BW_POLICY_NEGATIVE_TTL_S.
+ *
+ * What was asked for with cookies and says nothing about its freshness may be one client's page: it
+ * stays only by a rule, or where it is just what its address promises (http/media), as a style
+ * sheet is everybody's.  The lifetime of a rule in turn is not for a response that is something
+ * else than its address promises: /account/x.css is often the page of the account.
  *
  * `cache: always` differs from `auto` in one thing: where the response is not fresh by its own
  * word - it says nothing, or max-age=0, or no-cache, or an Expires in the past - the default ttl
@@ -76,6 +82,7 @@ struct bw_policy_response {
     const struct bw_fields *fields;
     int64_t asked_ms;
     int64_t answered_ms;
+    bool confirmed; /* the stored response, found good by the origin: it was kept for all before */
 };
 
 struct bw_storable {
@@ -134,8 +141,9 @@ bool bw_policy_request_only_if_cached(const struct bw_policy_request *rq);
 bool bw_policy_invalidates(struct bw_slice method, int status);
 
 /*
- * The fields of a response that are stored, into out->v with room for all.  Not: connection fields, those that no-cache="..." or
- * private="..." name (RFC 9111, 3.1 and 5.2.2), Set-Cookie unless set_cookie: keep.
+ * The fields of a response that are stored, into out->v with room for all.  Not: connection fields,
+ * those that no-cache="..." or private="..." name (RFC 9111, 3.1 and 5.2.2), Set-Cookie unless
+ * set_cookie: keep.
  */
 void bw_policy_stored_fields(const struct bw_fields *fields, const struct bw_settings *settings,
                              struct bw_fields *out);

@@ -6,9 +6,12 @@
 #pragma once
 
 #include "breakwater/base/slice.h"
+#include "breakwater/http/media.h"
 
 enum bw_cache_mode { BW_CACHE_AUTO, BW_CACHE_ALWAYS, BW_CACHE_BYPASS };
 enum bw_set_cookie { BW_SET_COOKIE_REFUSE, BW_SET_COOKIE_STRIP, BW_SET_COOKIE_KEEP };
+/* Which responses are given a guessed lifetime: none, pages, or all that RFC 9110, 15.1 allows. */
+enum bw_heuristic { BW_HEURISTIC_OFF, BW_HEURISTIC_ON, BW_HEURISTIC_ALL };
 enum bw_protect { BW_PROTECT_REQUESTS, BW_PROTECT_BYTES, BW_PROTECT_ORIGIN_TIME };
 enum bw_durability { BW_DURABILITY_SYNCED, BW_DURABILITY_RELAXED };
 
@@ -16,7 +19,7 @@ enum bw_durability { BW_DURABILITY_SYNCED, BW_DURABILITY_RELAXED };
 enum { BW_TTL_UNSET = -1, BW_TTL_OFF = -2 };
 
 struct bw_status_ttl {
-    int from, to; /* 404..404, 500..599 */
+    int from, to;  /* 404..404, 500..599 */
     int64_t ttl_s; /* or BW_TTL_OFF */
 };
 
@@ -41,8 +44,9 @@ struct bw_settings {
     int64_t stale_revalidating_s; /* BW_TTL_UNSET: as the response says */
     int64_t stale_on_error_s;     /* BW_TTL_UNSET: as the response says */
     enum bw_set_cookie set_cookie;
-    bool heuristic;          /* RFC 9111, 4.2.2 */
-    bool client_directives;  /* obey Cache-Control of requests (RFC 9111, 5.2.1) */
+    enum bw_heuristic heuristic; /* RFC 9111, 4.2.2 */
+    bool client_directives;      /* obey Cache-Control of requests (RFC 9111, 5.2.1) */
+    enum bw_media media;         /* what the request's path promises */
     struct bw_key_settings key;
     uint32_t pool; /* index into the configuration's pools */
     uint32_t rule; /* index + 1 of the last rule that matched, 0: none; for statistics */

@@ -18,7 +18,6 @@ enum bw_schema_type {
     BW_SCHEMA_SIZE,     /* 64KiB; bytes */
     BW_SCHEMA_PERCENT,  /* 20% */
     BW_SCHEMA_COUNT,    /* a bare number */
-    BW_SCHEMA_SWITCH,   /* on, off */
     BW_SCHEMA_WORD,     /* one of `words` */
     BW_SCHEMA_ADDRESS,  /* to listen on */
     BW_SCHEMA_NETWORK,  /* 10.0.0.0/8 */

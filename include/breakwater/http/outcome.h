@@ -41,6 +41,8 @@ enum bw_reason {
     BW_REASON_NO_STORE,
     BW_REASON_PRIVATE,
     BW_REASON_SET_COOKIE,
+    BW_REASON_COOKIE,       /* asked for with cookies, and nobody says how long it lives */
+    BW_REASON_CONTENT_TYPE, /* a rule would keep it, and it is not what its address promises */
     BW_REASON_STATUS,       /* a status that is not stored without explicit freshness, or never */
     BW_REASON_NO_FRESHNESS, /* no lifetime, no validator, no heuristic */
     BW_REASON_VARY_ANY,     /* Vary: * or more fields than we take */

@@ -102,7 +102,7 @@ TEST(the_cache_has_the_documented_defaults)
     assert_int_equal(c->defaults.stale_on_error_s, BW_TTL_UNSET);
     assert_int_equal(c->defaults.stale_revalidating_s, BW_TTL_UNSET);
     assert_int_equal(c->defaults.set_cookie, BW_SET_COOKIE_REFUSE);
-    assert_true(c->defaults.heuristic);
+    assert_int_equal(c->defaults.heuristic, BW_HEURISTIC_ON);
     assert_false(c->defaults.client_directives);
     bw_conf_put(c);
 }
@@ -152,7 +152,7 @@ TEST(what_is_off_is_off)
 
     assert_int_equal(c->pools[0].retry_times, 0);
     assert_int_equal(c->cache.collapse_waiters, 0);
-    assert_false(c->defaults.heuristic);
+    assert_int_equal(c->defaults.heuristic, BW_HEURISTIC_OFF);
     assert_true(c->limits.body == UINT64_MAX);
     assert_int_equal(c->limits.connections_per_address, UINT32_MAX);
     assert_int_equal(c->limits.requests_per_connection, 0);

@@ -275,6 +275,18 @@ TEST(the_narrowest_range_of_statuses_stands_first)
     bw_conf_put(c);
 }
 
+TEST(what_the_path_promises_is_a_setting_with_and_without_rules)
+{
+    struct bw_conf *bare = load("origin: http://app\n");
+    struct bw_conf *ruled = load("origin: http://app\nrules: [{match: {extension: css}, ttl: 1h}]\n");
+
+    assert_int_equal(settle_path(bare, "/a.css").media, BW_MEDIA_STYLE);
+    assert_int_equal(settle_path(ruled, "/a.css").media, BW_MEDIA_STYLE);
+    assert_int_equal(settle_path(ruled, "/a").media, BW_MEDIA_NONE);
+    bw_conf_put(bare);
+    bw_conf_put(ruled);
+}
+
 TEST(all_settings_of_a_rule_arrive)
 {
     struct bw_conf *c = load("origin: http://app\n"
@@ -282,7 +294,7 @@ TEST(all_settings_of_a_rule_arrive)
                              "  - stale: {while_revalidating: 1m, on_error: off}\n"
                              "    key: {query: {ignore: ['utm_*', gclid]}, headers: X-Plan,\n"
                              "          cookies: [currency, lang]}\n"
-                             "    heuristic: off\n"
+                             "    heuristic: all\n"
                              "    client_directives: obey\n"
                              "    set_cookie: keep\n");
     struct bw_settings s = settle_path(c, "/");
@@ -296,7 +308,7 @@ TEST(all_settings_of_a_rule_arrive)
     assert_true(bw_slice_eq(s.key.headers[0], BW_S("x-plan")));
     assert_int_equal(s.key.cookies_n, 2);
     assert_true(bw_slice_eq(s.key.cookies[1], BW_S("lang")));
-    assert_false(s.heuristic);
+    assert_int_equal(s.heuristic, BW_HEURISTIC_ALL);
     assert_true(s.client_directives);
     assert_int_equal(s.set_cookie, BW_SET_COOKIE_KEEP);
     bw_conf_put(c);
@@ -430,6 +442,7 @@ int main(void)
         RUN(a_request_that_no_rule_matches_has_the_defaults),
         RUN(a_fixed_lifetime_and_a_default_one_end_each_other),
         RUN(the_narrowest_range_of_statuses_stands_first),
+        RUN(what_the_path_promises_is_a_setting_with_and_without_rules),
         RUN(all_settings_of_a_rule_arrive),
         RUN(a_star_ignores_the_whole_query_and_stale_off_forbids_stale_answers),
         RUN(the_index_never_changes_what_matches),

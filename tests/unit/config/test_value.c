@@ -139,7 +139,7 @@ static const struct refusal refused[] = {
      "origin-time"},
     {"origin: http://app\n"
      "cache: {heuristic: yes}\n",
-     "t.yaml:2:20: error: cache.heuristic: \"yes\" is not a switch; write on or off"},
+     "t.yaml:2:20: error: cache.heuristic: \"yes\" is not a choice; write off, on or all"},
     {"origin: http://app\n"
      "cache: {collapse: 3}\n",
      "t.yaml:2:19: error: cache.collapse: takes keys, not a value other than off; known here are "
