@@ -48,7 +48,7 @@ def test_a_crowd_at_a_cold_film_costs_one_fetch_and_waits_for_nobody(edge, origi
     assert audience.first_bytes[-1] - sent[0] < (0.5 if count <= 50 else 3)
 
 
-@pytest.mark.parametrize("count, size", [(20, 2 * MIB), pytest.param(100, 20 * MIB, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count, size", [(20, 2 * MIB), pytest.param(500, 20 * MIB, marks=pytest.mark.long)])
 def test_a_crowd_at_what_is_private_asks_the_origin_each_for_himself(edge, origin, count, size):
     origin.serves("/film", film(size), cache_control="private")
     edge.configure(origin=None, limits={"connections_per_address": 2000},
