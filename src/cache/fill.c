@@ -128,7 +128,7 @@ static struct bw_join as_of_now(struct bw_fills *fs, const struct bw_join *asked
 struct bw_fill *bw_fill_new(struct bw_fills *fs, const struct bw_join *asked, bool background)
 {
     struct bw_hash primary = bw_key_primary(asked->key, bw_store_secret(fs->o.store));
-    uint64_t born = bw_store_purge_seq(fs->o.store);
+    uint64_t born = asked->made ? asked->seen : bw_store_purge_seq(fs->o.store);
     struct bw_join now = as_of_now(fs, asked, &primary), *j = &now;
     struct bw_fill *f = allocate(fs, j);
 

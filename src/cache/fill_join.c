@@ -274,7 +274,7 @@ static struct bw_fill *refresh(struct bw_fills *fs, const struct bw_join *j, con
     return f;
 }
 
-struct bw_fill *bw_fill_refresh(struct bw_fills *fs, const struct bw_join *j)
+static struct bw_fill *begin_refresh(struct bw_fills *fs, const struct bw_join *j)
 {
     struct bw_fill *f = NULL;
     struct place p;
@@ -286,9 +286,43 @@ struct bw_fill *bw_fill_refresh(struct bw_fills *fs, const struct bw_join *j)
     }
     if (f == NULL)
         atomic_fetch_sub(&fs->refreshes, 1);
-    else
+    return f;
+}
+
+struct bw_fill *bw_fill_refresh(struct bw_fills *fs, const struct bw_join *j)
+{
+    struct bw_fill *f = begin_refresh(fs, j);
+
+    if (f != NULL)
         bw_fills_event(fs, BW_FILL_REFRESH);
     return f;
+}
+
+/* ---- what is here already ---- */
+
+static void nothing(void *source)
+{
+    (void)source;
+}
+
+/* There is no way to stop what has come: it is charged in any case, and is small. */
+static const struct bw_source_ops no_source = {nothing, nothing, nothing};
+
+void bw_fill_deposit(struct bw_fills *fs, const struct bw_join *j, const struct bw_fill_response *r,
+                     struct bw_slice body)
+{
+    const struct bw_fields no_trailers = {NULL, 0};
+    struct bw_fill *f;
+
+    BW_ASSERT(j->made && j->base == NULL && r->length == body.len);
+    f = begin_refresh(fs, j);
+    if (f == NULL)
+        return;
+    bw_fill_set_source(f, &no_source, NULL);
+    bw_fill_on_head(f, r);
+    if (body.len != 0)
+        bw_fill_on_data(f, body);
+    bw_fill_on_end(f, &no_trailers);
 }
 
 /* Rule 30: whoever is first takes the fill out of its slot, so that the next one leads a new one.

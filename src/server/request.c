@@ -211,6 +211,27 @@ static void make_key(struct bw_request *rq)
                 pool_alloc(rq, bw_key_size(&k, &rq->settings.key)), &rq->key);
 }
 
+void request_as_get(struct bw_request *rq, const struct bw_target *target,
+                    struct bw_settings *settings, struct bw_key *key)
+{
+    const struct bw_conf *conf = rq->snapshot->conf;
+    struct bw_match_request m = {.method = BW_S("GET"),
+                                 .host = rq->host,
+                                 .path = target->path,
+                                 .query = target->query,
+                                 .fields = &rq->x->head.fields,
+                                 .https = rq->x->conn->tls};
+    struct bw_key_request k = {
+        .https = m.https, .authority = rq->authority, .path = target->path, .fields = m.fields};
+
+    bw_rules_match(conf->rules, &m, &conf->defaults, settings);
+    k.query =
+        bw_key_filter_query(target->query, &settings->key, pool_alloc(rq, target->query.len + 1));
+    k.has_query = target->has_query && (k.query.len != 0 || target->query.len == 0);
+    bw_key_make(&k, &settings->key, bw_store_secret(rq->w->lookup.store),
+                pool_alloc(rq, bw_key_size(&k, &settings->key)), key);
+}
+
 static enum step pass(struct bw_request *rq, enum bw_outcome outcome, enum bw_reason why)
 {
     rq->outcome = outcome;

@@ -18,6 +18,7 @@
 #include "breakwater/cache/fill.h"
 #include "breakwater/config/rules.h"
 #include "breakwater/http/cache_status.h"
+#include "breakwater/http/date.h"
 #include "breakwater/http/headers.h"
 #include "breakwater/http/range.h"
 #include "breakwater/http/target.h"
@@ -51,6 +52,7 @@ struct span {
 
 struct source;  /* source.c: the fetch behind a fill */
 struct passing; /* step_pass.c: a request that is streamed through */
+struct deposit; /* deposit.c: a response to POST on its way into the store */
 struct cold;    /* cold.c: a page on its way into memory */
 
 struct bw_request {
@@ -125,6 +127,10 @@ int reason_status(enum bw_reason why);
 /* Views of the request that live as long as its exchange. */
 void *request_alloc(struct bw_request *rq, size_t n);
 struct bw_fields request_copy_fields(struct bw_request *rq, const struct bw_fields *in);
+/* How this client would ask to read that target, which is neither this method nor this path: the
+ * settings of the rules, and the key by which it is found. */
+void request_as_get(struct bw_request *rq, const struct bw_target *target,
+                    struct bw_settings *settings, struct bw_key *key);
 
 /* ---- reply.c: heads of responses ---- */
 /* From stored fields: for the client, with Age and Cache-Status. `age_s` < 0: no Age. */
@@ -164,6 +170,8 @@ void refresh_behind(struct bw_request *rq);
 /* Begin the fetch of a fill.  `leader` may be NULL; it is told of 1xx. */
 struct source *source_start(struct bw_request *rq, struct bw_fill *f, bool leader);
 void source_leader_gone(struct source *s);
+/* A response without Date gets the time of its arrival; `f` has room for one more. */
+void add_date(struct bw_fields *f, int64_t now_ms, char date[BW_DATE_LEN]);
 /* The fields of the request to the origin, in the pool of `rq`. */
 struct bw_fields origin_fields(struct bw_request *rq, bool fill, const struct bw_fields *in,
                                const struct bw_entry *base);
@@ -171,6 +179,16 @@ struct bw_fields origin_fields(struct bw_request *rq, bool fill, const struct bw
 /* ---- step_pass.c ---- */
 enum step step_pass(struct bw_request *rq);
 void pass_abandon(struct bw_request *rq);
+
+/* The path and query of a URI reference that is of this request's origin; empty: of another. */
+struct bw_slice own_reference(const struct bw_request *rq, struct bw_slice reference);
+
+/* ---- deposit.c ---- */
+/* Is that response to be kept for GET?  NULL: no.  To be asked when it has invalidated. */
+struct deposit *deposit_new(struct bw_request *rq, const struct bw_response_head *head);
+void deposit_add(struct deposit *d, struct bw_slice bytes);
+void deposit_store(struct deposit *d); /* it is whole */
+void deposit_free(struct deposit *d);  /* once, in any case */
 
 /* ---- tunnel.c ---- */
 struct tunnel;

@@ -7,7 +7,6 @@
 #include "breakwater/admin/figures.h"
 #include "breakwater/base/mem.h"
 #include "breakwater/http/conditional.h"
-#include "breakwater/http/date.h"
 
 #include "request_priv.h"
 
@@ -64,8 +63,8 @@ static void fail(struct source *s, enum bw_reason why)
     bw_fill_on_fail(f, why);
 }
 
-/* A response without Date gets the time of its arrival, which is kept with it (RFC 9110, 6.6.1). */
-static void add_date(struct bw_fields *f, int64_t now_ms, char date[BW_DATE_LEN])
+/* RFC 9110, 6.6.1 */
+void add_date(struct bw_fields *f, int64_t now_ms, char date[BW_DATE_LEN])
 {
     if (bw_fields_find(f, BW_F_DATE) != NULL)
         return;

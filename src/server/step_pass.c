@@ -1,6 +1,6 @@
 /*
  * step_pass.c - a request that is streamed through: uploads, unsafe methods, bypass, upgrades,
- * ranges of their own.  Nothing of it is stored, nobody shares it.
+ * ranges of their own.  Nobody shares it, and nothing of it is stored but what deposit.c collects.
  *
  * Both directions have backpressure: the client's body is read only as fast as the origin takes it,
  * and the origin's only as fast as the client does.  At most two buffers of response bytes exist,
@@ -32,66 +32,48 @@ struct passing {
     uint64_t began_us;
     struct bw_fields trailers;
     struct tunnel *tunnel;
+    struct deposit *deposit; /* what is also to be stored, or NULL */
 };
 
 /* ---- what a success of an unsafe method makes wrong (RFC 9111, 4.4) ---- */
 
-/* The key settings that hold for reading that target, which is neither this method nor this path.
- */
-static struct bw_key_settings settings_for_get(struct bw_request *rq, const struct bw_target *t)
-{
-    const struct bw_conf *conf = rq->snapshot->conf;
-    struct bw_settings settings;
-    struct bw_match_request m = {.method = BW_S("GET"),
-                                 .host = rq->host,
-                                 .path = t->path,
-                                 .query = t->query,
-                                 .fields = &rq->x->head.fields,
-                                 .https = rq->x->conn->tls};
-
-    bw_rules_match(conf->rules, &m, &conf->defaults, &settings);
-    return settings.key;
-}
-
 static void purge_url(struct bw_request *rq, struct bw_slice target)
 {
+    struct bw_settings settings;
     struct bw_target t;
     struct bw_key key;
-    struct bw_key_request k = {.https = rq->x->conn->tls, .authority = rq->authority};
-    struct bw_key_settings settings;
     struct bw_hash primary;
 
     if (bw_target_normalise(target, request_alloc(rq, target.len + 1), &t) != BW_TARGET_OK)
         return;
-    settings = settings_for_get(rq, &t);
-    k.path = t.path;
-    k.query = bw_key_filter_query(t.query, &settings, request_alloc(rq, t.query.len + 1));
-    k.has_query = t.has_query && (k.query.len != 0 || t.query.len == 0);
-    k.fields = &rq->x->head.fields;
-    bw_key_make(&k, &settings, bw_store_secret(rq->w->lookup.store),
-                request_alloc(rq, bw_key_size(&k, &settings)), &key);
+    request_as_get(rq, &t, &settings, &key);
     primary = bw_key_primary(&key, bw_store_secret(rq->w->lookup.store));
     bw_fills_purge(rq->w->fills, &primary, false);
     bw_count(rq->w->counters, BW_C_INVALIDATIONS, 1);
 }
 
-/* A path, or an absolute URI of the same origin; others are not ours to invalidate. */
-static void purge_reference(struct bw_request *rq, const struct bw_field *f)
+/* A path, or an absolute URI of the same origin. */
+struct bw_slice own_reference(const struct bw_request *rq, struct bw_slice reference)
 {
     struct bw_slice prefix = rq->x->conn->tls ? BW_S("https://") : BW_S("http://");
-    struct bw_slice v, fragment;
+    struct bw_slice fragment, v = bw_slice_cut(reference, '#', &fragment);
 
-    if (f == NULL)
-        return;
-    v = bw_slice_cut(f->value, '#', &fragment);
     if (bw_slice_starts(v, prefix)) {
         v = bw_slice(v.base + prefix.len, v.len - prefix.len);
         if (!bw_slice_starts(v, rq->authority) || v.len == rq->authority.len)
-            return;
+            return BW_S("");
         v = bw_slice(v.base + rq->authority.len, v.len - rq->authority.len);
     }
-    if (v.len != 0 && v.base[0] == '/' && !bw_slice_starts(v, BW_S("//")))
-        purge_url(rq, v);
+    return v.len != 0 && v.base[0] == '/' && !bw_slice_starts(v, BW_S("//")) ? v : BW_S("");
+}
+
+/* What is of another origin is not ours to invalidate. */
+static void purge_reference(struct bw_request *rq, const struct bw_field *f)
+{
+    struct bw_slice own = f != NULL ? own_reference(rq, f->value) : BW_S("");
+
+    if (own.len != 0)
+        purge_url(rq, own);
 }
 
 static void invalidate(struct bw_request *rq, const struct bw_response_head *head)
@@ -229,6 +211,7 @@ static void on_head(void *ctx, const struct bw_response_head *head)
     rq->origin_us = bw_clock_mono_us() - (int64_t)p->began_us;
     rq->generator = (h2o_generator_t){proceed, NULL};
     invalidate(rq, head);
+    p->deposit = deposit_new(rq, head);
     bw_loop_next(rq->w->loop, &rq->head_later, push_later);
 }
 
@@ -238,6 +221,8 @@ static void on_data(void *ctx, struct bw_slice bytes)
 
     p->received += bytes.len;
     p->rq->bytes_from_origin += bytes.len;
+    if (p->deposit != NULL)
+        deposit_add(p->deposit, bytes);
     bw_buf_slice(&p->pending, bytes);
     if (!p->in_flight)
         push(p);
@@ -253,6 +238,8 @@ static void on_end(void *ctx, const struct bw_fields *trailers)
 
     p->fetch = NULL;
     p->flow = FLOW_ENDED;
+    if (p->deposit != NULL)
+        deposit_store(p->deposit);
     if (trailers->n != 0)
         p->trailers = request_copy_fields(p->rq, trailers);
     if (!p->in_flight && !p->final_sent)
@@ -400,6 +387,8 @@ void pass_abandon(struct bw_request *rq)
     bw_next_cancel(&rq->head_later);
     if (p->fetch != NULL)
         bw_fetch_cancel(p->fetch);
+    if (p->deposit != NULL)
+        deposit_free(p->deposit);
     if (p->tunnel != NULL && !rq->complete)
         tunnel_discard(p->tunnel);
     bw_buf_free(&p->pending);

@@ -74,3 +74,33 @@ def test_what_a_change_makes_invalid_is_found_by_the_rules_for_reading_it(edge, 
     origin.serves("/news", "tuesday", cache_control="max-age=60")
 
     assert edge.get("/news").text == "tuesday"
+
+
+def test_an_answer_to_post_that_shows_its_url_is_kept_for_get(edge, origin):
+    origin.serves("/news", "monday", cache_control="max-age=60")
+    edge.get("/news")
+    origin.serves("/news", "tuesday", cache_control="max-age=60", content_location="http://edge.test/news")
+    edge.post("/news", b"x")
+    edge.is_idle()
+
+    assert edge.get("/news") == ("hit", "tuesday")
+    assert edge.head("/news").cache == "hit"
+    assert origin.saw("/news") == 2
+
+
+@pytest.mark.parametrize("fields", [
+    {"content_location": "/news"},
+    {"cache_control": "max-age=60"},
+    {"cache_control": "max-age=60", "content_location": "/other"},
+    {"cache_control": "private, max-age=60", "content_location": "/news"},
+    {"cache_control": "max-age=60", "content_location": "/news", "vary": "Accept-Encoding"},
+    {"cache_control": "max-age=60", "content_location": "/news", "content_encoding": "deflate"},
+    {"cache_control": "max-age=60", "content_location": "/news", "status": 201},
+])
+def test_other_answers_to_post_are_not_kept(edge, origin, fields):
+    origin.serves("/news", "monday", **fields)
+    edge.post("/news", b"x")
+    edge.is_idle()
+    origin.serves("/news", "tuesday")
+
+    assert edge.get("/news").text == "tuesday"

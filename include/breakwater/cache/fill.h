@@ -139,6 +139,7 @@ struct bw_join {
     uint64_t dangling; /* objid of an index entry that led nowhere (rule 3), or 0 */
     uint64_t found;    /* objid of the record that was found and may not be used as it is, or 0 */
     uint64_t seen;     /* of the lookup: a purge since then takes base and variant away */
+    bool made;         /* what is to be stored was made when `seen` was taken */
     bool may_lead;     /* GET without a body */
     bool alone;        /* collapse is off */
     const struct bw_entry *base;   /* stored, pinned, to be revalidated, or NULL; copied */
@@ -157,6 +158,14 @@ enum bw_joined bw_fill_join(struct bw_fills *fs, struct bw_waiter *w, const stru
 
 /* A fill without readers that refreshes a stored response.  NULL: not now (rule 33). */
 struct bw_fill *bw_fill_refresh(struct bw_fills *fs, const struct bw_join *j);
+
+/*
+ * Store a response that is here already, whole, as if a fill had fetched it: one to POST that may
+ * answer GET (RFC 9110, 9.3.3).  Not if there is a record, a fill or a note for its key, nor if it
+ * was purged since `j->seen`, which was taken when its head had come; `j->made` is set.
+ */
+void bw_fill_deposit(struct bw_fills *fs, const struct bw_join *j, const struct bw_fill_response *r,
+                     struct bw_slice body);
 
 enum bw_look {
     BW_LOOK_WAIT,   /* no head yet */

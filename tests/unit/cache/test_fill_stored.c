@@ -361,6 +361,112 @@ TEST(a_crowd_that_wants_one_language_costs_one_fetch)
     world_end(w);
 }
 
+/* ---- a response that is here already ---- */
+
+struct deposit {
+    struct client *c; /* of the same URL */
+    const char *fields;
+    uint64_t version;
+    uint64_t seen;
+    size_t length;
+};
+
+static void put_there(struct worker *wk, void *arg)
+{
+    struct deposit *d = arg;
+    struct client *c = d->c;
+    struct bw_policy_request post = {BW_S("POST"), &c->fields.list, &plain_settings};
+    struct bw_join j = {.worker = wk->index, .key = &c->key, .policy = &post, .made = true};
+    struct bw_fill_response r = {.status = 200,
+                                 .length = d->length,
+                                 .asked_ms = bw_clock_ms(),
+                                 .answered_ms = bw_clock_ms()};
+    struct test_fields f;
+    char *bytes = bw_alloc(d->length + 1), text[128];
+
+    snprintf(text, sizeof(text), "etag: \"%llu\"\n%s", (unsigned long long)d->version, d->fields);
+    for (size_t i = 0; i < d->length; i++)
+        bytes[i] = byte_of(d->version, i);
+    r.fields = fields(&f, text);
+    j.seen = d->seen;
+    bw_fill_deposit(wk->world->fills, &j, &r, bw_slice(bytes, d->length));
+    free(bytes);
+}
+
+#define KEPT "content-location: /news\ncache-control: max-age=60"
+
+/* Is it found afterwards?  `before` is done between the head of the response and its end. */
+static void deposits(size_t length, const char *text,
+                     void (*before)(struct world *, struct origin *), bool found)
+{
+    struct world *w = world_new(2, MEMORY, NULL);
+    struct origin o = page("cache-control: private", 5000);
+    struct deposit d = {.fields = text, .version = 99, .length = length};
+    struct client *late;
+
+    d.c = ask(w, 0, &o, "");
+    d.c->is_head = true; /* does not lead: it has a key, and that is all */
+    go(d.c);
+    d.seen = bw_store_purge_seq(w->store);
+    if (before != NULL)
+        before(w, &o);
+    order(w, 0, put_there, &d);
+    settle(w);
+    late = get(w, 1, &o);
+    assert_int_equal(result_of(late), SERVED);
+    assert_int_equal(atomic_load(&late->hit), found);
+    if (found)
+        assert_int_equal(late->version, 99);
+    is_served(late);
+    settle(w);
+    client_free(d.c);
+    world_end(w);
+}
+
+static void purge_it(struct world *w, struct origin *o)
+{
+    purge(w, o, false);
+}
+
+TEST(a_response_to_post_may_be_put_there_for_get)
+{
+    deposits(0, KEPT, NULL, true);
+    deposits(1000, KEPT, NULL, true);
+    deposits(65536, KEPT, NULL, true);
+    deposits(1000, "cache-control: max-age=60", NULL,
+             false); /* it does not say that it is a page */
+    deposits(1000, "content-location: /news", NULL, false);
+}
+
+TEST(what_was_purged_after_its_head_is_not_put_there)
+{
+    deposits(1000, KEPT, purge_it, false);
+}
+
+TEST(what_was_fetched_meanwhile_stays_there)
+{
+    struct world *w = world_new(2, MEMORY, NULL);
+    struct origin o = page("cache-control: max-age=60", 5000);
+    struct deposit d = {.fields = KEPT, .version = 99, .length = 10};
+    struct client *late;
+
+    d.c = ask(w, 0, &o, "");
+    d.c->is_head = true;
+    go(d.c);
+    d.seen = bw_store_purge_seq(w->store);
+    is_served(get(w, 1, &o));
+    settle(w);
+    order(w, 0, put_there, &d);
+    late = get(w, 1, &o);
+    assert_int_equal(result_of(late), SERVED);
+    assert_true(late->hit);
+    assert_int_not_equal(late->version, 99);
+    is_served(late);
+    settle(w);
+    client_free(d.c);
+    world_end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +483,9 @@ int main(void)
         RUN(variants_from_before_a_purge_do_not_come_back),
         RUN(a_variant_that_says_its_language_is_found_by_it),
         RUN(a_crowd_that_wants_one_language_costs_one_fetch),
+        RUN(a_response_to_post_may_be_put_there_for_get),
+        RUN(what_was_purged_after_its_head_is_not_put_there),
+        RUN(what_was_fetched_meanwhile_stays_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
