@@ -137,6 +137,7 @@ struct bw_fill *bw_fill_new(struct bw_fills *fs, const struct bw_join *asked, bo
     f->fs = fs;
     f->owner = j->worker;
     f->background = background;
+    f->second = j->second;
     f->primary = primary;
     f->born = born;
     copy_request(f, j);

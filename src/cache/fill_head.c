@@ -298,7 +298,7 @@ static void settle_slots(struct bw_fill *f, const struct judgement *g)
         bw_slot_leave(f, &f->birth_slot);
         return;
     case VERDICT_FAILED:
-        if (f->background)
+        if (f->background || f->second)
             bw_fill_note_retry(f);
         bw_slot_leave(f, &f->birth_slot);
         return;

@@ -221,7 +221,9 @@ static enum bw_joined join_or_lead(struct bw_fills *fs, struct bw_waiter *w,
     seat = j->alone ? SEAT_NONE : take_seat(fs, s, w, pass);
     if (seat == SEAT_NONE && pass && !j->alone && j->base == NULL)
         seat = take_commit_seat(fs, s, w, &held);
-    if (seat == SEAT_NONE)
+    if (seat == SEAT_NONE && j->second && s->note == NOTE_RETRY)
+        joined = BW_JOINED_SICK; /* rule 16: two fetches, however slowly a worker walks its seat */
+    else if (seat == SEAT_NONE)
         joined = without_a_seat(fs, w, j, p, alone);
     else
         joined = seat == SEAT_TAKEN ? BW_JOINED_WAITS : BW_JOINED_SHED;

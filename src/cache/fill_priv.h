@@ -137,6 +137,7 @@ struct bw_fill {
     struct bw_fills *fs;
     unsigned owner;
     bool background;
+    bool second; /* begun by one whom a sick answer sent back (rule 16) */
     bool has_base;
     uint64_t born;
     uint64_t dangling, found; /* what the lookup knew: not stored meanwhile */

@@ -50,7 +50,8 @@ static struct bw_join join_for(struct bw_request *rq)
                         .dangling = rq->found.dangling,
                         .seen = rq->found.seen,
                         .may_lead = !rq->is_head,
-                        .alone = rq->snapshot->conf->cache.collapse_waiters == 0};
+                        .alone = rq->snapshot->conf->cache.collapse_waiters == 0,
+                        .second = rq->sick_once};
 
     if (rq->found.varies) {
         j.variant = &rq->found.variant;
@@ -145,6 +146,8 @@ enum step step_fill(struct bw_request *rq)
         return stale_or(rq, BW_REASON_SHED);
     case BW_JOINED_PASS:
         return STEP_PASS;
+    case BW_JOINED_SICK:
+        return answer(rq, rq->fwd_status, BW_OUTCOME_ERROR, BW_REASON_ORIGIN_STATUS);
     }
     BW_UNREACHABLE();
 }

@@ -142,6 +142,7 @@ struct bw_join {
     bool made;         /* what is to be stored was made when `seen` was taken */
     bool may_lead;     /* GET without a body */
     bool alone;        /* collapse is off */
+    bool second;       /* a sick answer (5xx) sent it back before (rule 16) */
     const struct bw_entry *base;   /* stored, pinned, to be revalidated, or NULL; copied */
     const struct bw_key *base_key; /* the key under which `base` is stored */
 };
@@ -152,6 +153,7 @@ enum bw_joined {
     BW_JOINED_LOOK,  /* it has been stored meanwhile: look it up again */
     BW_JOINED_SHED,  /* no memory, or too many waiters: stale or 503 */
     BW_JOINED_PASS,  /* nothing to join, and it may not lead */
+    BW_JOINED_SICK,  /* `second`, and the second fetch was sick, too: an error page */
 };
 enum bw_joined bw_fill_join(struct bw_fills *fs, struct bw_waiter *w, const struct bw_join *j,
                             bw_wake_fn wake);
