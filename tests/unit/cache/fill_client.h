@@ -164,7 +164,8 @@ static inline struct bw_join client_join(struct client *c)
                         .policy = &c->policy,
                         .dangling = c->found.dangling,
                         .seen = c->found.seen,
-                        .may_lead = !c->is_head};
+                        .may_lead = !c->is_head,
+                        .second = c->sick_once};
 
     if (c->found.varies) {
         j.variant = &c->found.variant;
@@ -204,6 +205,9 @@ static inline void client_fill(struct client *c)
         return;
     case BW_JOINED_PASS:
         client_end(c, PASSED);
+        return;
+    case BW_JOINED_SICK:
+        client_end(c, FAILED);
         return;
     }
 }
@@ -296,6 +300,7 @@ static inline void client_sick(struct client *c, const struct bw_fill_head *head
         client_begin(c, head);
     } else if (!stale && !c->sick_once) {
         c->sick_once = true;
+        atomic_store(&c->status, head->status);
         client_again(c, false);
     } else {
         atomic_store(&c->status, head->status);
