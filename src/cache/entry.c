@@ -148,6 +148,7 @@ static bool read_head(struct bw_slice bytes, struct head *h)
     return h->version == BW_ENTRY_VERSION && h->kind <= BW_ENTRY_LANGUAGE &&
            h->length == bytes.len && h->objid != 0 && h->objid >> 48 == 0 &&
            h->fields <= BW_ENTRY_FIELDS_MAX &&
+           h->body_len <= (uint64_t)BW_ENTRY_CHUNKS_MAX * BW_CHUNK_SIZE &&
            bytes.len - sizeof(*h) >= h->fields * sizeof(struct pair) &&
            (h->inlined ? h->inline_len == h->body_len : h->inline_len == 0);
 }

@@ -119,9 +119,11 @@ static void remember_objid(struct bw_load *l, uint64_t objid)
     l->objids[l->objids_n++] = objid;
 }
 
+/* Nothing has been checked yet: what is damaged may have any numbers, so the sum may wrap. */
 static uint32_t expiry_of(const struct bw_entry *e)
 {
-    int64_t at = e->terms.answered_ms / 1000 + e->terms.lifetime_s - e->terms.age_s;
+    int64_t at = (int64_t)((uint64_t)(e->terms.answered_ms / 1000) + (uint64_t)e->terms.lifetime_s -
+                           (uint64_t)e->terms.age_s);
 
     if (e->kind != BW_ENTRY_RESPONSE || at >= UINT32_MAX)
         return UINT32_MAX;

@@ -29,7 +29,7 @@ enum {
     BW_STORE_PURGES = 1024,         /* purges that are remembered */
     BW_STORE_WARMED = 4096,
     BW_CHUNK_SUM = 8, /* bytes of checksum behind those of the body */
-    BW_CHUNKS_MAX = 1 << 16,
+    BW_CHUNKS_MAX = BW_ENTRY_CHUNKS_MAX,
 };
 
 /* ---- deletes ---- */
@@ -195,6 +195,14 @@ enum bw_purged bw_purge_covers(const struct bw_store *s, const struct bw_hash *p
 enum bw_purged bw_purge_covers_locked(const struct bw_store *s, const struct bw_hash *primary,
                                       uint64_t objid);
 void bw_purge_committed(struct bw_store *s, uint64_t seq);
+
+/* ---- variants ---- */
+
+/* The keys of what hangs on a URL: variants, ways to them, what rules tell apart; free() `*keys`. */
+int bw_variants_list(struct bw_store *s, MDB_txn *txn, const struct bw_hash *primary,
+                     struct bw_hash **keys, size_t *n);
+/* A new record is in: where it is one variant too many the oldest is doomed.  LMDB's error. */
+int bw_variants_bound(struct bw_store *s, MDB_txn *txn, const struct bw_writer_record *rec);
 
 /* ---- loading ---- */
 

@@ -10,7 +10,12 @@
 #include "breakwater/base/hash.h"
 #include "breakwater/cache/policy.h"
 
-enum { BW_ENTRY_VERSION = 1, BW_ENTRY_INLINE_MAX = 2048, BW_ENTRY_FIELDS_MAX = 128 };
+enum {
+    BW_ENTRY_VERSION = 1,
+    BW_ENTRY_INLINE_MAX = 2048,
+    BW_ENTRY_FIELDS_MAX = 128,
+    BW_ENTRY_CHUNKS_MAX = 1 << 16,
+};
 
 enum bw_entry_kind {
     BW_ENTRY_RESPONSE, /* a stored response */

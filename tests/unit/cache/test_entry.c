@@ -162,6 +162,22 @@ TEST(a_patched_record_is_sound)
     bw_buf_free(&buf);
 }
 
+TEST(a_length_that_no_body_can_have_is_damage_even_without_a_checksum)
+{
+    struct bw_buf buf = {0};
+    struct bw_entry e = sample(), out;
+
+    e.inline_body = bw_slice(NULL, 0);
+    e.body_len = (uint64_t)BW_ENTRY_CHUNKS_MAX * 65512;
+    bw_entry_encode(&e, &buf);
+    assert_true(decode(bw_buf_view(&buf), false, &out));
+    bw_buf_clear(&buf);
+    e.body_len++;
+    bw_entry_encode(&e, &buf);
+    assert_false(decode(bw_buf_view(&buf), false, &out));
+    bw_buf_free(&buf);
+}
+
 TEST(bodies_above_two_kibibytes_lie_in_chunks)
 {
     assert_int_equal(bw_entry_chunks(0), 0);
@@ -181,6 +197,7 @@ int main(void)
         RUN(any_cut_is_noticed),
         RUN(a_record_of_a_program_with_other_names_is_read_by_name),
         RUN(a_patched_record_is_sound),
+        RUN(a_length_that_no_body_can_have_is_damage_even_without_a_checksum),
         RUN(bodies_above_two_kibibytes_lie_in_chunks),
     };
 
