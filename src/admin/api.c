@@ -94,13 +94,13 @@ static int hex_digit(char c)
 static int decode_byte(struct bw_slice *s)
 {
     size_t n = s->base[0] == '%' ? 3 : 1;
-    int high, low, c = s->base[0] == '+' ? ' ' : (unsigned char)s->base[0];
+    int c = s->base[0] == '+' ? ' ' : (unsigned char)s->base[0];
 
     if (n > s->len)
         return -1;
     if (n == 3) {
-        high = hex_digit(s->base[1]);
-        low = hex_digit(s->base[2]);
+        int high = hex_digit(s->base[1]), low = hex_digit(s->base[2]);
+
         c = high < 0 || low < 0 ? -1 : high * 16 + low;
     }
     *s = bw_slice(s->base + n, s->len - n);

@@ -76,6 +76,7 @@ static enum bw_err explain(char *why, size_t len, const char *what, const char *
 }
 
 /* Instead of asking at the terminal. */
+// NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type
 static int no_passphrase(char *to, int size, int writing, void *ctx)
 {
     (void)to;

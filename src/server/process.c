@@ -181,8 +181,8 @@ static void make_fills(struct bw_server *s)
 static void allocate(struct bw_server *s)
 {
     s->workers_n = s->conf->workers;
-    s->pins = bw_zalloc(s->workers_n * sizeof(*s->pins));
-    s->counters = bw_zalloc(s->workers_n * sizeof(*s->counters));
+    s->pins = bw_zalloc(s->workers_n * sizeof(struct bw_pins *));
+    s->counters = bw_zalloc(s->workers_n * sizeof(struct bw_counters *));
     s->loops = bw_zalloc(s->workers_n * sizeof(struct bw_loop *));
     s->workers = bw_zalloc(s->workers_n * sizeof(*s->workers));
     s->threads = bw_zalloc(s->workers_n * sizeof(*s->threads));
@@ -227,10 +227,10 @@ static bool make_workers(struct bw_server *s)
     char why[WHY_MAX];
 
     s->control.admin = true;
-    if (worker_init(&s->control, s, 0, s->conf, why, sizeof(why)) != BW_OK)
+    if (bw_worker_init(&s->control, s, 0, s->conf, why, sizeof(why)) != BW_OK)
         return complain(why);
     for (uint32_t i = 0; i < s->workers_n; i++) {
-        if (worker_init(&s->workers[i], s, i, s->conf, why, sizeof(why)) != BW_OK)
+        if (bw_worker_init(&s->workers[i], s, i, s->conf, why, sizeof(why)) != BW_OK)
             return complain(why);
         s->workers[i].lookup.codings = kept;
     }
@@ -264,7 +264,7 @@ static void drain(struct bw_server *s)
 
         o->what = BW_ORDER_DRAIN;
         o->deadline_ms = s->conf->limits.drain_ms;
-        worker_tell(&s->workers[i], o);
+        bw_worker_tell(&s->workers[i], o);
     }
 }
 
@@ -276,7 +276,7 @@ static void on_signal(h2o_socket_t *socket, const char *err)
     (void)err;
     while (read(h2o_socket_get_fd(socket), &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGHUP && !s->draining)
-            server_reload(s);
+            bw_server_reload(s);
         else if (info.ssi_signo == SIGINT && s->draining)
             _exit(1); /* a person at a terminal, asking twice */
         else if (info.ssi_signo != SIGHUP && !s->draining)
@@ -318,7 +318,7 @@ static void start_threads(struct bw_server *s)
     atomic_store(&s->running, s->workers_n);
     for (uint32_t i = 0; i < s->workers_n; i++) {
         bw_worker_listen(&s->workers[i], s->listen); /* before its loop runs */
-        BW_ASSERT(pthread_create(&s->threads[i], NULL, worker_main, &s->workers[i]) == 0);
+        BW_ASSERT(pthread_create(&s->threads[i], NULL, bw_worker_main, &s->workers[i]) == 0);
     }
 }
 
@@ -365,12 +365,12 @@ static void dispose(struct bw_server *s)
     struct bw_snapshot *last = s->control.snapshot;
 
     for (uint32_t i = 0; i < s->workers_n; i++)
-        worker_dispose(&s->workers[i]);
+        bw_worker_dispose(&s->workers[i]);
     if (--last->refs == 0) {
         bw_conf_put(last->conf);
         free(last);
     }
-    worker_dispose(&s->control);
+    bw_worker_dispose(&s->control);
     bw_admin_free(s->admin);
     bw_access_log_free(s->access_log);
     end_fills(s);

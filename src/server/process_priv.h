@@ -27,7 +27,7 @@ struct bw_server {
     struct bw_admin *admin;
     pthread_mutex_t figures_lock; /* workers' origin_figures */
     char via[32];
-    atomic_uint running;          /* worker threads that have not ended */
+    atomic_uint running; /* worker threads that have not ended */
 
     /* the control thread's */
     struct bw_worker control;
@@ -44,15 +44,15 @@ struct bw_server {
 
 /* ---- worker.c ---- */
 /* Everything of a worker but its thread; BW_OK or one line in `why`. */
-enum bw_err worker_init(struct bw_worker *w, struct bw_server *server, uint32_t index,
-                        struct bw_conf *conf, char *why, size_t why_len);
-void *worker_main(void *worker);
+enum bw_err bw_worker_init(struct bw_worker *w, struct bw_server *server, uint32_t index,
+                           struct bw_conf *conf, char *why, size_t why_len);
+void *bw_worker_main(void *worker);
 /* Any thread: the order is the worker's from now on; one at a time. */
-void worker_tell(struct bw_worker *w, struct bw_worker_order *order);
-void worker_dispose(struct bw_worker *w); /* after its thread has ended */
+void bw_worker_tell(struct bw_worker *w, struct bw_worker_order *order);
+void bw_worker_dispose(struct bw_worker *w); /* after its thread has ended */
 /* A snapshot of `conf` on this worker; takes a reference.  NULL: `why`. */
-struct bw_snapshot *snapshot_new(struct bw_worker *w, struct bw_conf *conf, char *why,
-                                 size_t why_len);
+struct bw_snapshot *bw_snapshot_new(struct bw_worker *w, struct bw_conf *conf, char *why,
+                                    size_t why_len);
 
 /* ---- reload.c ---- */
-void server_reload(struct bw_server *s);
+void bw_server_reload(struct bw_server *s);

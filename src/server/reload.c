@@ -69,7 +69,7 @@ static void tell_workers(struct bw_server *s)
         o->what = BW_ORDER_RELOAD;
         o->conf = bw_conf_take(s->conf);
         o->listen = bw_listen_set_take(s->listen);
-        worker_tell(&s->workers[i], o);
+        bw_worker_tell(&s->workers[i], o);
     }
 }
 
@@ -92,7 +92,7 @@ static void adopt(struct bw_server *s, struct bw_conf *conf, struct bw_listen_se
     bw_log(BW_LOG_INFO, "reloaded: configuration %llu", (unsigned long long)conf->generation);
 }
 
-void server_reload(struct bw_server *s)
+void bw_server_reload(struct bw_server *s)
 {
     struct bw_diag d = {0};
     struct bw_conf *conf = bw_conf_load(s->flags, &d);

@@ -65,8 +65,12 @@ void tunnel_discard(struct tunnel *t)
 
 void tunnels_cut(struct bw_worker *w)
 {
-    while (!h2o_linklist_is_empty(&w->tunnels))
-        end_tunnel(H2O_STRUCT_FROM_MEMBER(struct tunnel, link, w->tunnels.next));
+    while (!h2o_linklist_is_empty(&w->tunnels)) {
+        const h2o_linklist_t *first = w->tunnels.next;
+
+        end_tunnel(H2O_STRUCT_FROM_MEMBER(struct tunnel, link, first));
+        BW_ASSERT(w->tunnels.next != first);
+    }
 }
 
 static void on_idle(struct bw_timer *timer)

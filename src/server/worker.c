@@ -17,8 +17,8 @@ enum { FIGURES_MS = 1000, ROUND_MS = 1000, ENDING_ROUND_MS = 10 };
 
 /* ---- snapshots ---- */
 
-struct bw_snapshot *snapshot_new(struct bw_worker *w, struct bw_conf *conf, char *why,
-                                 size_t why_len)
+struct bw_snapshot *bw_snapshot_new(struct bw_worker *w, struct bw_conf *conf, char *why,
+                                    size_t why_len)
 {
     struct bw_snapshot *s = bw_zalloc(sizeof(*s));
 
@@ -96,7 +96,7 @@ static void publish_figures(struct bw_timer *t)
 static void take_configuration(struct bw_worker *w, struct bw_worker_order *o)
 {
     char why[256];
-    struct bw_snapshot *s = snapshot_new(w, o->conf, why, sizeof(why)), *old = w->snapshot;
+    struct bw_snapshot *s = bw_snapshot_new(w, o->conf, why, sizeof(why)), *old = w->snapshot;
 
     if (s == NULL) { /* it worked on the control thread a moment ago */
         bw_log(BW_LOG_ERROR, "worker %u keeps its configuration: %s", w->index, why);
@@ -143,7 +143,7 @@ static void obey(struct bw_message *m)
     atomic_store(&w->busy_order, false);
 }
 
-void worker_tell(struct bw_worker *w, struct bw_worker_order *order)
+void bw_worker_tell(struct bw_worker *w, struct bw_worker_order *order)
 {
     while (atomic_exchange(&w->busy_order, true)) /* the one before is a round away at most */
         sched_yield();
@@ -153,8 +153,8 @@ void worker_tell(struct bw_worker *w, struct bw_worker_order *order)
 
 /* ---- the thread ---- */
 
-enum bw_err worker_init(struct bw_worker *w, struct bw_server *server, uint32_t index,
-                        struct bw_conf *conf, char *why, size_t why_len)
+enum bw_err bw_worker_init(struct bw_worker *w, struct bw_server *server, uint32_t index,
+                           struct bw_conf *conf, char *why, size_t why_len)
 {
     w->server = server;
     w->index = index;
@@ -168,7 +168,7 @@ enum bw_err worker_init(struct bw_worker *w, struct bw_server *server, uint32_t 
     h2o_linklist_init_anchor(&w->conns);
     h2o_linklist_init_anchor(&w->tunnels);
     bw_rand_init(&w->rand);
-    w->snapshot = snapshot_new(w, conf, why, why_len);
+    w->snapshot = bw_snapshot_new(w, conf, why, why_len);
     if (w->snapshot == NULL)
         return BW_ERR_INVALID;
     bw_wire_context_init(w);
@@ -202,7 +202,7 @@ static void let_go(struct bw_worker *w)
         bw_loop_run(w->loop, ENDING_ROUND_MS);
 }
 
-void *worker_main(void *worker)
+void *bw_worker_main(void *worker)
 {
     struct bw_worker *w = worker;
 
@@ -214,7 +214,7 @@ void *worker_main(void *worker)
     return NULL;
 }
 
-void worker_dispose(struct bw_worker *w)
+void bw_worker_dispose(struct bw_worker *w)
 {
     bw_wire_context_dispose(w);
     if (w->lookup.reader != NULL)

@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include "breakwater/base/check.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +12,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#include "breakwater/base/check.h"
 
 #define TEST(name) static void name(__attribute__((unused)) void **state)
 #define RUN(name)  cmocka_unit_test(name)

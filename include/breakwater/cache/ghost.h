@@ -2,8 +2,8 @@
  * ghost.h - what is remembered of objects that are not stored: their frequency, for a while
  * (eviction.md, 3 and 4).
  *
- * 8 bytes a slot, four slots a bucket, as many slots as residents up to half as many again.  A slot knows 32 bits
- * of the key: a rare mistake costs one wrong guess of worth.  The writer thread only.
+ * 8 bytes a slot, four slots a bucket, as many slots as residents up to half as many again.  A slot
+ * knows 32 bits of the key: a rare mistake costs one wrong guess of worth.  The writer thread only.
  */
 #pragma once
 

@@ -20,11 +20,11 @@ struct bw_server_conf {
 };
 
 struct bw_origin_tls_conf {
-    bool verify;                 /* mode: strict (default) or full (false: encrypt without verifying) */
-    const char *const *trust;    /* files with CA certificates, or "system" */
+    bool verify; /* mode: strict (default) or full (false: encrypt without verifying) */
+    const char *const *trust; /* files with CA certificates, or "system" */
     size_t trust_n;
-    const char *server_name;     /* for SNI and verification; NULL: the server's host */
-    const char *certificate;     /* client certificate and key, or NULL */
+    const char *server_name; /* for SNI and verification; NULL: the server's host */
+    const char *certificate; /* client certificate and key, or NULL */
     const char *key;
     int min_version; /* TLS1_2_VERSION or TLS1_3_VERSION */
 };
@@ -38,11 +38,11 @@ struct bw_pool_conf {
     const char *host_name; /* with BW_ORIGIN_HOST_NAME */
     struct bw_origin_tls_conf tls;
     int64_t resolve_ms, connect_ms, tls_ms, first_byte_ms, between_bytes_ms;
-    uint32_t per_server;   /* connections to one server, all workers together divided evenly */
-    uint32_t idle;         /* idle connections kept per server, divided evenly */
+    uint32_t per_server; /* connections to one server, all workers together divided evenly */
+    uint32_t idle;       /* idle connections kept per server, divided evenly */
     int64_t idle_for_ms;
-    uint32_t queue;        /* requests that wait for a connection */
+    uint32_t queue; /* requests that wait for a connection */
     int64_t queue_for_ms;
-    uint32_t retry_times;  /* on another server, before a byte of the answer was sent on */
+    uint32_t retry_times; /* on another server, before a byte of the answer was sent on */
     uint32_t retry_budget_percent;
 };

@@ -85,4 +85,5 @@ struct bw_origin_figures {
     uint64_t requests, connects, reused, retries, failures, queued, open, idle;
     uint64_t bytes_in, bytes_out;
 };
-void bw_origin_figures(const struct bw_origin *o, struct bw_origin_figures *out); /* loop's thread */
+void bw_origin_figures(const struct bw_origin *o,
+                       struct bw_origin_figures *out); /* loop's thread */

@@ -9,7 +9,8 @@ static const struct {
     struct bw_cache_status status;
     const char *expected;
 } formatted[] = {
-    {{.outcome = BW_OUTCOME_HIT, .ttl_s = 12, .has_ttl = true}, "breakwater; hit; ttl=12; detail=hit"},
+    {{.outcome = BW_OUTCOME_HIT, .ttl_s = 12, .has_ttl = true},
+     "breakwater; hit; ttl=12; detail=hit"},
     {{.outcome = BW_OUTCOME_HIT, .ttl_s = 0, .has_ttl = true, .collapsed = true},
      "breakwater; hit; collapsed; ttl=0; detail=hit"},
     {{.outcome = BW_OUTCOME_UPDATING, .ttl_s = -3, .has_ttl = true},
