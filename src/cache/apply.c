@@ -287,7 +287,7 @@ static int apply_record(struct bw_store *s, MDB_txn *txn, struct bw_item *it)
         rc = put_primary(s, txn, &rec->primary, &rec->key);
     for (int i = 0; i < BW_BESIDE_COUNT && rc == 0; i++)
         rc = apply_beside(s, txn, r, (enum bw_beside)i);
-    return rc;
+    return rc == 0 && r->old_objid == 0 ? bw_variants_bound(s, txn, rec) : rc;
 }
 
 /* ---- deletes ---- */
@@ -323,31 +323,6 @@ static int purge_key(struct bw_store *s, MDB_txn *txn, const struct bw_item *it,
     return 0;
 }
 
-/* The keys of a URL's variants; free() `*keys`. */
-static int list_variants(struct bw_store *s, MDB_txn *txn, const struct bw_hash *primary,
-                         struct bw_hash **keys, size_t *n)
-{
-    MDB_val k = bw_val(primary->bytes, sizeof(primary->bytes)), v;
-    MDB_cursor *cursor;
-    size_t cap = 0;
-    int rc = mdb_cursor_open(txn, s->primary, &cursor);
-
-    *keys = NULL;
-    *n = 0;
-    if (rc != 0)
-        return rc;
-    for (rc = mdb_cursor_get(cursor, &k, &v, MDB_SET); rc == 0;
-         rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT_DUP)) {
-        if (*n == cap) {
-            cap = cap > 0 ? 2 * cap : 16;
-            *keys = bw_realloc(*keys, cap * sizeof(**keys));
-        }
-        (*keys)[(*n)++] = bw_val_hash(v);
-    }
-    mdb_cursor_close(cursor);
-    return rc == MDB_NOTFOUND ? 0 : rc;
-}
-
 static int apply_purge(struct bw_store *s, MDB_txn *txn, const struct bw_item *it)
 {
     struct bw_hash *keys;
@@ -355,7 +330,7 @@ static int apply_purge(struct bw_store *s, MDB_txn *txn, const struct bw_item *i
     int rc = purge_key(s, txn, it, &it->key);
 
     if (rc == 0)
-        rc = list_variants(s, txn, &it->key, &keys, &n);
+        rc = bw_variants_list(s, txn, &it->key, &keys, &n);
     else
         return rc;
     for (size_t i = 0; i < n && rc == 0; i++)

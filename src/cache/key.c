@@ -199,6 +199,17 @@ void bw_key_variant(const struct bw_key *key, uint64_t vary_id, struct bw_slice 
     out->hash = bw_hash_128(out->bytes, secret);
 }
 
+bool bw_key_is_variant(struct bw_slice key, struct bw_slice base)
+{
+    size_t values = base.len + sizeof(uint64_t);
+    uint32_t n;
+
+    if (key.len < values + PREFIX || memcmp(key.base, base.base, base.len) != 0)
+        return false;
+    memcpy(&n, key.base + values, PREFIX);
+    return key.len == values + PREFIX + n;
+}
+
 struct bw_hash bw_key_primary(const struct bw_key *key, const struct bw_hash_secret *secret)
 {
     if (key->url_len == key->bytes.len)

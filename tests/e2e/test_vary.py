@@ -68,3 +68,27 @@ def test_a_page_in_the_language_that_is_wanted_most_is_a_hit(edge, origin):
     assert edge.get("/news", headers={"Accept-Language": "en, de"}) == ("miss", "Montag")
     assert edge.get("/news", headers={"Accept-Language": "fr;q=0.5, de"}) == ("hit", "Montag")
     assert edge.get("/news", headers={"Accept-Language": "de, fr"}).cache == "miss"
+
+
+def test_of_more_than_thirty_two_variants_the_oldest_goes(edge, origin):
+    origin.decides("/news", lambda r: Answer(r.headers["x-a"], cache_control="max-age=60", vary="X-A"))
+
+    for number in range(35):
+        assert edge.get("/news", headers={"X-A": str(number)}) == ("miss", str(number))
+
+    assert edge.get("/news", headers={"X-A": "0"}) == ("miss", "0")
+    for number in range(10, 35):
+        assert edge.get("/news", headers={"X-A": str(number)}) == ("hit", str(number))
+    assert edge.stats()["store"]["objects"] <= 32 + 1 + 2
+
+
+def test_more_than_eight_names_are_never_stored(edge, origin):
+    origin.serves("/eight", "x", cache_control="max-age=60", vary=", ".join(f"X-{n}" for n in range(8)))
+    origin.serves("/nine", "x", cache_control="max-age=60", vary=", ".join(f"X-{n}" for n in range(9)))
+    for path in ("/eight", "/nine"):
+        edge.get(path)
+
+    assert edge.get("/eight").cache == "hit"
+    page = edge.get("/nine")
+    assert (page.cache, page.why) in (("pass", "vary-any"), ("pass", "pass-learnt"), ("miss", None))
+    assert origin.saw("/nine") == 2

@@ -42,6 +42,9 @@ size_t bw_key_size(const struct bw_key_request *rq, const struct bw_key_settings
 void bw_key_make(const struct bw_key_request *rq, const struct bw_key_settings *settings,
                  const struct bw_hash_secret *secret, char *memory, struct bw_key *out);
 
+/* Is that the key of a variant of the base record with that key? */
+bool bw_key_is_variant(struct bw_slice key, struct bw_slice base);
+
 /* The key of a variant: `memory` has room for key->bytes.len + values.len + 16 bytes. */
 void bw_key_variant(const struct bw_key *key, uint64_t vary_id, struct bw_slice values,
                     const struct bw_hash_secret *secret, char *memory, struct bw_key *out);

@@ -21,6 +21,9 @@
 struct bw_store;
 struct bw_reader;
 
+/* So many variants has a key at most, and as many ways to them by language (security.md 7). */
+enum { BW_STORE_VARIANTS = 32 };
+
 struct bw_store_options {
     const struct bw_cache_conf *conf;
     struct bw_budget *budget;    /* index memory and dirty pages are charged here */
@@ -152,7 +155,8 @@ enum bw_err bw_writer_chunk(struct bw_store *s, struct bw_writer_client *c,
  * stored as stale).  `replaces`: 0, or only if the record of the key still has that objid (304,
  * refresh), else stored(BW_ERR_NOT_FOUND).  `keep_body`: the new record has the objid it replaces,
  * whose chunks stay.  Any other record of the same key is replaced and its chunks deleted.  The
- * records beside it are left alone where equal ones (names, vary_id) are stored already.
+ * records beside it are left alone where equal ones (names, vary_id) are stored already.  A variant
+ * above BW_STORE_VARIANTS takes the place of the oldest.
  */
 enum bw_beside {
     BW_BESIDE_BASE,     /* the base record of a variant: in, whatever it costs */

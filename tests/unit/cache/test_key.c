@@ -161,6 +161,26 @@ TEST(a_variant_has_a_key_of_its_own_for_each_id_and_its_values)
     assert_true(bw_hash_eq(&a, &b));
 }
 
+TEST(a_variant_is_known_by_the_key_of_its_base)
+{
+    struct made base, other, longer;
+    struct bw_key de;
+    char memory[256];
+
+    make(&base, request("/a", NULL), "", NULL);
+    make(&other, request("/b", NULL), "", NULL);
+    make(&longer, request("/a", NULL), "x-plan: gold",
+         &(struct bw_key_settings){.headers = (const struct bw_slice[]){BW_S("x-plan")},
+                                   .headers_n = 1});
+    bw_key_variant(&base.key, 7, BW_S("de"), &secret, memory, &de);
+    assert_true(bw_key_is_variant(de.bytes, base.key.bytes));
+    assert_false(bw_key_is_variant(de.bytes, other.key.bytes));
+    assert_false(bw_key_is_variant(base.key.bytes, base.key.bytes));
+    assert_false(bw_key_is_variant(base.key.bytes, de.bytes));
+    assert_false(bw_key_is_variant(longer.key.bytes, base.key.bytes));
+    assert_false(bw_key_is_variant(bw_slice(de.bytes.base, de.bytes.len - 1), base.key.bytes));
+}
+
 /* ---- the query ---- */
 
 static void filtered(const struct bw_key_settings *s, const char *query, const char *expected)
@@ -204,6 +224,7 @@ int main(void)
         RUN(a_cookie_of_the_key_counts_with_all_that_have_its_name),
         RUN(the_primary_is_that_of_the_url_whatever_rules_add),
         RUN(a_variant_has_a_key_of_its_own_for_each_id_and_its_values),
+        RUN(a_variant_is_known_by_the_key_of_its_base),
         RUN(ignored_parameters_are_dropped_and_the_rest_stays_as_it_was),
         RUN(all_of_the_query_can_be_ignored),
     };
