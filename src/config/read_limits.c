@@ -1,11 +1,40 @@
 /*
  * read_limits.c - limits, workers, log.
  */
+#include "breakwater/base/check.h"
 #include "breakwater/base/log.h"
+#include "breakwater/http/head.h"
 
 #include "read_priv.h"
 
 #include <sched.h>
+
+/* Between us and the client, or an attack: no origin is to hear of them. */
+static bool is_never_passed(struct bw_slice method)
+{
+    static const struct bw_slice never[] = {{"CONNECT", 7}, {"PURGE", 5}, {"TRACE", 5}};
+
+    for (size_t i = 0; i < BW_ARRAY_LEN(never); i++)
+        if (bw_slice_eq(method, never[i]))
+            return true;
+    return false;
+}
+
+static void read_methods(struct bw_read *r, const struct bw_value *v, struct bw_limits_conf *out)
+{
+    const struct bw_value *list = bw_value_get(v, "methods");
+
+    out->methods = bw_read_slices(r, v, "methods", &out->methods_n);
+    for (const struct bw_value *m = list != NULL ? list->first : NULL; m != NULL; m = m->next) {
+        struct bw_slice method = bw_slice_str(m->text);
+
+        if (!bw_head_method_valid(method))
+            bw_diag_error(r->diag, m->at, m->path, "\"%.80s\" is no method; write such as M-SEARCH",
+                          m->text);
+        else if (is_never_passed(method))
+            bw_diag_error(r->diag, m->at, m->path, "%s is never passed on; remove it", m->text);
+    }
+}
 
 static void read_limits(struct bw_read *r, const struct bw_value *v, struct bw_limits_conf *out)
 {
@@ -16,6 +45,7 @@ static void read_limits(struct bw_read *r, const struct bw_value *v, struct bw_l
     out->head = bw_read_u32(v, "head", 0);
     out->headers = bw_read_u32(v, "headers", 0);
     out->body = bw_read_number(v, "body", UINT64_MAX);
+    read_methods(r, v, out);
     out->head_timeout_ms = bw_read_ms(v, "head_timeout");
     out->idle_timeout_ms = bw_read_ms(v, "idle_timeout");
     out->send_timeout_ms = bw_read_ms(v, "send_timeout");

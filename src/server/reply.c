@@ -252,6 +252,22 @@ static struct bw_slice id_text(struct bw_request *rq)
     return bw_slice(text, (size_t)(bw_text_hex(text, rq->id) - text));
 }
 
+static struct bw_slice allowed_methods(struct bw_request *rq)
+{
+    const struct bw_limits_conf *limits = &rq->snapshot->conf->limits;
+    struct bw_slice copy;
+    struct bw_buf b = {0};
+
+    bw_buf_str(&b, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    for (size_t i = 0; i < limits->methods_n; i++) {
+        bw_buf_str(&b, ", ");
+        bw_buf_slice(&b, limits->methods[i]);
+    }
+    copy = pool_copy(rq, &b);
+    bw_buf_free(&b);
+    return copy;
+}
+
 static void answer_fields(struct bw_request *rq, enum bw_answer_form form)
 {
     static const struct bw_fields none = {NULL, 0};
@@ -260,7 +276,7 @@ static void answer_fields(struct bw_request *rq, enum bw_answer_form form)
     reply_add(rq, BW_F_X_REQUEST_ID, id_text(rq));
     reply_add(rq, BW_F_CACHE_CONTROL, BW_S("no-store"));
     if (rq->answer_status == 405)
-        reply_add(rq, BW_F_ALLOW, BW_S("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        reply_add(rq, BW_F_ALLOW, allowed_methods(rq));
     if (rq->answer_status == 503)
         reply_add(rq, BW_F_RETRY_AFTER, BW_S("5"));
     reply_add(rq, BW_F_CONTENT_TYPE, bw_answer_type(form));

@@ -55,8 +55,16 @@ enum step answer(struct bw_request *rq, int status, enum bw_outcome outcome, enu
 
 enum method_class { METHOD_CACHED, METHOD_PASSED, METHOD_NOT_ALLOWED, METHOD_UNKNOWN };
 
+static bool is_one_of(struct bw_slice m, const struct bw_slice *methods, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (bw_slice_eq(m, methods[i]))
+            return true;
+    return false;
+}
+
 /* An allow list: a method that we do not know could mean anything to an origin. */
-static enum method_class classify(struct bw_slice m)
+static enum method_class classify(const struct bw_limits_conf *limits, struct bw_slice m)
 {
     static const struct bw_slice passed[] = {
         {"POST", 4}, {"PUT", 3}, {"PATCH", 5}, {"DELETE", 6}, {"OPTIONS", 7}};
@@ -64,13 +72,10 @@ static enum method_class classify(struct bw_slice m)
 
     if (bw_slice_eq(m, BW_S("GET")) || bw_slice_eq(m, BW_S("HEAD")))
         return METHOD_CACHED;
-    for (size_t i = 0; i < BW_ARRAY_LEN(passed); i++)
-        if (bw_slice_eq(m, passed[i]))
-            return METHOD_PASSED;
-    for (size_t i = 0; i < BW_ARRAY_LEN(refused); i++)
-        if (bw_slice_eq(m, refused[i]))
-            return METHOD_NOT_ALLOWED;
-    return METHOD_UNKNOWN;
+    if (is_one_of(m, passed, BW_ARRAY_LEN(passed)) ||
+        is_one_of(m, limits->methods, limits->methods_n))
+        return METHOD_PASSED;
+    return is_one_of(m, refused, BW_ARRAY_LEN(refused)) ? METHOD_NOT_ALLOWED : METHOD_UNKNOWN;
 }
 
 void *request_alloc(struct bw_request *rq, size_t n)
@@ -152,7 +157,7 @@ static enum step admit(struct bw_request *rq)
     struct bw_request_head *head = &rq->x->head;
 
     head->upgrade = head->upgrade && !upgrades_http(&head->fields);
-    switch (classify(head->method)) {
+    switch (classify(&rq->snapshot->conf->limits, head->method)) {
     case METHOD_NOT_ALLOWED:
         return refuse(rq, 405, BW_REASON_METHOD_NOT_ALLOWED);
     case METHOD_UNKNOWN:

@@ -32,6 +32,17 @@ def test_405_names_what_is_allowed(edge):
     assert {"GET", "HEAD", "POST"} <= {word.strip() for word in page.headers["allow"].split(",")}
 
 
+def test_further_methods_are_passed_on_where_that_is_configured(edge, origin):
+    edge.configure(limits={"methods": ["M-SEARCH"]})
+    origin.serves("/news", "monday", cache_control="max-age=60")
+    edge.get("/news")
+
+    assert edge.request("M-SEARCH", "/news", body=b"x") == ("pass", "monday")
+    assert edge.get("/news").cache == "miss"  # it may have changed something
+    assert edge.request("PROPFIND", "/news").status == 501
+    assert "M-SEARCH" in edge.request("TRACE", "/news").headers["allow"]
+
+
 def test_limits_are_as_configured(edge, origin):
     edge.configure(limits={"head": "2KiB", "headers": 10})
     origin.serves("/", "here")

@@ -41,9 +41,11 @@ struct bw_listen_conf {
 
 struct bw_limits_conf {
     uint32_t connections, connections_per_address;
-    uint32_t head;    /* bytes */
-    uint32_t headers; /* fields */
-    uint64_t body;    /* bytes */
+    uint32_t head;                  /* bytes */
+    uint32_t headers;               /* fields */
+    uint64_t body;                  /* bytes */
+    const struct bw_slice *methods; /* passed on beside the usual ones */
+    size_t methods_n;
     int64_t head_timeout_ms, idle_timeout_ms, send_timeout_ms, body_timeout_ms;
     uint32_t body_rate;               /* lowest bytes per second after body_timeout */
     uint32_t requests_per_connection; /* 0: off */

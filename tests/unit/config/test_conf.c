@@ -49,6 +49,12 @@ static const struct refusal refused[] = {
      "t.yaml:2:52: error: limits.connections_per_address: is more than limits.connections; write "
      "10 or less, or off"},
     {"origin: http://app\n"
+     "limits: {methods: [PROPFIND, 'M SEARCH']}\n",
+     "t.yaml:2:30: error: limits.methods[2]: \"M SEARCH\" is no method; write such as M-SEARCH"},
+    {"origin: http://app\n"
+     "limits: {methods: TRACE}\n",
+     "t.yaml:2:19: error: limits.methods: TRACE is never passed on; remove it"},
+    {"origin: http://app\n"
      "include: x.yaml\n",
      "t.yaml:2:1: error: include: works in a file only; put the text in here"},
 };
@@ -140,6 +146,18 @@ TEST(a_pool_has_the_documented_defaults)
     assert_int_equal(p->queue_for_ms, 10000);
     assert_int_equal(p->retry_times, 1);
     assert_int_equal(p->retry_budget_percent, 20);
+    bw_conf_put(c);
+}
+
+TEST(methods_are_added_to_the_usual_ones)
+{
+    struct bw_conf *c = load("origin: http://a\nlimits: {methods: [PROPFIND, M-SEARCH]}\n");
+
+    assert_int_equal(c->limits.methods_n, 2);
+    assert_true(bw_slice_eq(c->limits.methods[1], BW_S("M-SEARCH")));
+    bw_conf_put(c);
+    c = load("origin: http://a\n");
+    assert_int_equal(c->limits.methods_n, 0);
     bw_conf_put(c);
 }
 
@@ -357,6 +375,7 @@ int main(void)
         RUN(the_cache_has_the_documented_defaults),
         RUN(an_object_may_fill_four_gibibytes_of_a_large_store_by_default),
         RUN(a_pool_has_the_documented_defaults),
+        RUN(methods_are_added_to_the_usual_ones),
         RUN(what_is_off_is_off),
         RUN(what_no_rule_sends_elsewhere_goes_to_the_pool_origin_else_to_the_first),
         RUN(a_default_gives_way_where_only_its_limit_was_set),
