@@ -278,7 +278,8 @@ TEST(the_narrowest_range_of_statuses_stands_first)
 TEST(what_the_path_promises_is_a_setting_with_and_without_rules)
 {
     struct bw_conf *bare = load("origin: http://app\n");
-    struct bw_conf *ruled = load("origin: http://app\nrules: [{match: {extension: css}, ttl: 1h}]\n");
+    struct bw_conf *ruled =
+        load("origin: http://app\nrules: [{match: {extension: css}, ttl: 1h}]\n");
 
     assert_int_equal(settle_path(bare, "/a.css").media, BW_MEDIA_STYLE);
     assert_int_equal(settle_path(ruled, "/a.css").media, BW_MEDIA_STYLE);
