@@ -10,6 +10,8 @@
 
 #include "store_priv.h"
 
+#include <errno.h>
+
 /* ---- room ---- */
 
 static void doom_victim(void *store, const struct bw_index_victim *v)
@@ -135,6 +137,8 @@ static int get_record(struct bw_store *s, MDB_txn *txn, const struct bw_hash *ke
     *record = bw_slice(NULL, 0);
     if (rc != 0)
         return rc == MDB_NOTFOUND ? 0 : rc;
+    if (!bw_inspect_mend(s, v)) /* it may be about to be replaced */
+        return EIO;
     *record = bw_val_slice(v);
     *objid = bw_entry_objid_in(*record);
     return 0;
@@ -160,14 +164,11 @@ static int put_primary(struct bw_store *s, MDB_txn *txn, const struct bw_hash *p
     return rc == MDB_KEYEXIST ? 0 : rc;
 }
 
-/* Is that object in sight?  While the index is being loaded the record alone has to do. */
 static bool is_in_sight(struct bw_store *s, const struct bw_hash *key, uint64_t objid)
 {
     struct bw_index_hit hit;
 
-    if (bw_index_find(s->index, key, &hit))
-        return hit.objid == objid;
-    return !bw_store_loaded(s);
+    return bw_index_find(s->index, key, &hit) && hit.objid == objid;
 }
 
 /* All its chunks are there, if it has any. */
@@ -178,17 +179,13 @@ static bool has_body(const struct bw_writer_record *rec, const struct bw_body *b
     return chunks == 0 ? b == NULL : b != NULL && b->lost == BW_OK && b->applied == chunks;
 }
 
-/*
- * A head that replaces another one in place takes the room of its record; a body that is kept is
- * paid for, unless the index does not know it yet.
- */
+/* A head that replaces another one in place takes the room of its record; the body is paid for. */
 static bool admit_record(struct bw_store *s, const struct bw_writer_record *rec,
                          struct bw_index_grant *grant)
 {
-    bool in_place = rec->keep_body && bw_store_loaded(s);
     struct bw_index_ask ask = {
         .key = rec->key,
-        .bytes = bw_object_room(rec->encoded.len, in_place ? 0 : rec->bytes),
+        .bytes = bw_object_room(rec->encoded.len, rec->keep_body ? 0 : rec->bytes),
         .fetch_ms = rec->fetch_ms,
         .now_s = now_s(),
         .force = rec->keep_body,

@@ -338,15 +338,27 @@ static void leave_queue(struct bw_store *s, struct bw_item *items)
     }
 }
 
-void bw_batch_run(struct bw_store *s, struct bw_item *items)
+/* Not while the file is not known to be sound, nor when there is none. */
+static bool is_usable(const struct bw_store *s)
+{
+    return bw_store_loaded(s) && s->env != NULL;
+}
+
+static int write_all(struct bw_store *s, struct bw_item *items)
 {
     bw_store_charge_index(s);
     relax_squeeze(s);
     int rc = attempt(s, items);
-    if (is_full(s, rc)) {
-        relieve(s, rc);
-        rc = attempt(s, items);
-    }
+    if (!is_full(s, rc))
+        return rc;
+    relieve(s, rc);
+    return attempt(s, items);
+}
+
+void bw_batch_run(struct bw_store *s, struct bw_item *items)
+{
+    int rc = is_usable(s) ? write_all(s, items) : EIO;
+
     if (rc != 0)
         fail_all(s, items, rc);
     leave_queue(s, items);
@@ -357,7 +369,7 @@ void bw_batch_run(struct bw_store *s, struct bw_item *items)
     for (struct bw_item *it = items; it != NULL; it = it->next)
         if (it->kind == BW_ITEM_RECORD)
             answer_record(s, it);
-    finish_items(s, items, rc != 0);
+    finish_items(s, items, rc != 0 && is_usable(s)); /* without a store nothing is left to delete */
 }
 
 void bw_batch_finish(struct bw_store *s)
@@ -366,6 +378,8 @@ void bw_batch_finish(struct bw_store *s)
 
     s->pins_n = 0; /* nobody reads any more */
     bw_bodies_free(s);
+    if (!is_usable(s))
+        return;
     while (s->dooms.n > 0) {
         size_t before = s->dooms.n;
         if (attempt(s, NULL) != 0 || s->dooms.n == before)

@@ -65,7 +65,7 @@ static int delete_if_meant(struct bw_store *s, MDB_cursor *cursor, const struct 
     if (objid != 0 && objid != d->objid)
         return 0;
     int rc = delete_primary(s, mdb_cursor_txn(cursor), key, record);
-    if (rc == 0)
+    if (rc == 0 && bw_inspect_mend(s, bw_val(record.base, record.len)))
         rc = mdb_cursor_del(cursor, 0);
     if (rc == 0)
         bw_index_remove(s->index, key, objid);
@@ -141,7 +141,8 @@ static int delete_body(struct bw_store *s, MDB_txn *txn, uint64_t objid, unsigne
         if (*left == 0)
             break;
         --*left;
-        rc = mdb_cursor_del(cursor, 0);
+        if (bw_inspect_mend(s, v))
+            rc = mdb_cursor_del(cursor, 0);
         if (rc == 0)
             rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
     }

@@ -442,6 +442,13 @@ bool bw_index_load(struct bw_index *ix, const struct bw_index_item *item)
     return true;
 }
 
+void bw_index_forget(struct bw_index *ix)
+{
+    for (uint32_t i = 1; i <= ix->high; i++)
+        if (!(bw_index_flags(ix->entries[i].ident) & BW_INDEX_DEAD))
+            delete (ix, i);
+}
+
 void bw_index_hold(struct bw_index *ix, uint64_t bytes)
 {
     ix->held = (bytes + ix->granule - 1) / ix->granule;

@@ -1,18 +1,22 @@
 /*
- * load.c - the index after a start, in slices between the batches of the writer.
+ * load.c - the index after a start: the writer's first work.
  *
- * The writer thread does it itself, so nobody else changes the index.  Records are read in the
- * order of their keys, which is random in every other respect, so what is in memory at any moment
- * is a fair sample of the store.  Then, unless the last stop was clean, the bodies are walked:
- * chunks of fills that a crash cut off have no record and are deleted.
- *
- * Each slice has a transaction of its own: a long one would make the file grow.
+ * The inspection reads every page of the trees, so what it meets goes straight into the index, and
+ * the trees are walked once.  Records come in the order of their keys, which is random in every
+ * other respect.  Then the bodies: unless the last stop was clean, chunks of fills that a crash cut
+ * off have no record and are deleted.
  */
+#include "breakwater/base/gate.h"
+
 #include "store_priv.h"
 
 #include <stdio.h>
 
-enum { SLICE = 2048, ROW = 8000 /* frequencies, as many as fit 16 pages */ };
+enum {
+    CHARGE_EVERY = 2048, /* records */
+    RECORD_MAX = 1 << 20,
+    ROW = 8000, /* frequencies, as many as fit 16 pages */
+};
 
 static const char frequency_prefix[] = "frequency/";
 
@@ -62,28 +66,13 @@ static int take_clean(struct bw_store *s, MDB_txn *txn, bool *clean)
 
 int bw_load_begin(struct bw_store *s, MDB_txn *txn)
 {
-    struct bw_load *l = &s->load;
-    MDB_stat meta, body;
     bool clean;
-    int rc = mdb_stat(txn, s->meta, &meta);
+    int rc = take_clean(s, txn, &clean);
 
     if (rc == 0)
-        rc = mdb_stat(txn, s->body, &body);
-    if (rc == 0)
-        rc = take_clean(s, txn, &clean);
-    if (rc == 0)
         rc = take_frequencies(s, txn);
-    if (rc != 0)
-        return rc;
-    l->sweep = !clean && body.ms_entries > 0;
-    l->mark = atomic_load(&s->next_objid);
-    l->unloaded =
-        (meta.ms_entries + meta.ms_overflow_pages + body.ms_overflow_pages) * BW_STORE_PAGE;
-    l->done = meta.ms_entries == 0 && !l->sweep;
-    if (l->done)
-        l->unloaded = 0;
-    atomic_store(&s->loaded, meta.ms_entries == 0);
-    return 0;
+    s->load.sweep = rc == 0 && !clean;
+    return rc;
 }
 
 void bw_load_free(struct bw_store *s)
@@ -92,8 +81,8 @@ void bw_load_free(struct bw_store *s)
 
     free(l->objids);
     free(l->frequencies);
-    l->objids = l->frequencies = NULL;
-    l->objids_n = l->objids_cap = l->frequencies_n = l->frequencies_at = 0;
+    bw_buf_free(&l->record);
+    *l = (struct bw_load){0};
 }
 
 /* ---- records ---- */
@@ -134,7 +123,6 @@ static uint32_t expiry_of(const struct bw_entry *e)
 static void load_entry(struct bw_store *s, const struct bw_hash *key, const struct bw_entry *e,
                        size_t record)
 {
-    struct bw_index_hit hit;
     struct bw_index_item item = {
         .key = *key,
         .objid = e->objid,
@@ -144,11 +132,8 @@ static void load_entry(struct bw_store *s, const struct bw_hash *key, const stru
         .frequency_log2 = frequency_of(&s->load, bw_hash_prefix(key), e->frequency_log2),
     };
 
-    if (bw_purge_covers_locked(s, &e->primary, e->objid) == BW_PURGED_HARD)
-        return;
-    if (bw_index_load(s->index, &item))
-        s->load.unloaded -= item.bytes < s->load.unloaded ? item.bytes : s->load.unloaded;
-    else if (!bw_index_find(s->index, key, &hit))
+    if (bw_purge_covers_locked(s, &e->primary, e->objid) != BW_PURGED_HARD &&
+        !bw_index_load(s->index, &item))
         bw_doom_object(s, key, e->objid, item.bytes); /* no room for its entry */
 }
 
@@ -175,36 +160,41 @@ static int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void end_of_records(struct bw_store *s)
+/* The record of a node, wherever it lies; valid until the next one. */
+static bool read_record(struct bw_load *l, struct bw_inspection *in, const struct bw_node *node,
+                        struct bw_slice *out)
 {
-    struct bw_load *l = &s->load;
+    char piece[BW_PAGE_SIZE];
+    size_t n;
 
-    if (l->sweep)
-        qsort(l->objids, l->objids_n, sizeof(*l->objids), compare_u64);
-    l->done = !l->sweep;
-    if (l->done)
-        l->unloaded = 0;
-    atomic_store_explicit(&s->loaded, true, memory_order_release);
+    *out = node->value;
+    if (node->kind == BW_NODE_INLINE)
+        return true;
+    bw_buf_clear(&l->record);
+    for (uint64_t at = 0; at < node->size; at += n) {
+        n = node->size - at < sizeof(piece) ? (size_t)(node->size - at) : sizeof(piece);
+        if (!bw_inspect_value(in, node, at, piece, n))
+            return false;
+        bw_buf_append(&l->record, piece, n);
+    }
+    *out = bw_buf_view(&l->record);
+    return true;
 }
 
-/* `at` is the last key that was loaded. */
-static void load_records(struct bw_store *s, MDB_cursor *cursor)
+static bool take_record(void *store, struct bw_inspection *in, const struct bw_node *node)
 {
-    struct bw_load *l = &s->load;
-    struct bw_hash from = l->at;
-    MDB_val k = bw_val(from.bytes, sizeof(from.bytes)), v;
-    int rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+    struct bw_store *s = store;
+    struct bw_hash key;
+    struct bw_slice record;
 
-    for (unsigned n = 0; rc == 0 && n < SLICE; n++) {
-        struct bw_hash key = bw_val_hash(k);
-        if (!l->begun || !bw_hash_eq(&key, &l->at))
-            load_record(s, &key, bw_val_slice(v));
-        l->begun = true;
-        l->at = key;
-        rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
-    }
-    if (rc != 0)
-        end_of_records(s);
+    if (node->key.len != sizeof(key) || node->size > RECORD_MAX ||
+        !read_record(&s->load, in, node, &record))
+        return false;
+    memcpy(&key, node->key.base, sizeof(key));
+    if (s->load.records++ % CHARGE_EVERY == 0)
+        bw_store_charge_index(s);
+    load_record(s, &key, record);
+    return true;
 }
 
 /* ---- bodies without a record ---- */
@@ -215,49 +205,52 @@ static bool has_record(const struct bw_load *l, uint64_t objid)
            bsearch(&objid, l->objids, l->objids_n, sizeof(*l->objids), compare_u64) != NULL;
 }
 
-/* From object to object; newer ones are being written now. */
-static void sweep(struct bw_store *s, MDB_cursor *cursor)
+static bool take_chunk(void *store, struct bw_inspection *in, const struct bw_node *node)
 {
-    struct bw_load *l = &s->load;
+    struct bw_store *s = store;
+    uint64_t body_key;
 
-    for (unsigned n = 0; n < SLICE; n++) {
-        uint64_t body_key = bw_body_key(l->sweep_at, 0);
-        MDB_val k = bw_val(&body_key, sizeof(body_key)), v;
-        int rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-        if (rc == 0)
-            memcpy(&body_key, k.mv_data, sizeof(body_key));
-        uint64_t objid = body_key >> 16;
-        if (rc != 0 || objid >= l->mark) {
-            l->done = true;
-            l->unloaded = 0;
-            return;
-        }
-        if (!has_record(l, objid))
-            bw_doom_add(s, BW_DOOM_BODY, &(struct bw_hash){{0}}, objid, 0);
-        l->sweep_at = objid + 1;
-    }
+    (void)in;
+    if (node->key.len != sizeof(body_key) || node->size <= BW_CHUNK_SUM ||
+        node->size > BW_CHUNK_SIZE + BW_CHUNK_SUM)
+        return false;
+    memcpy(&body_key, node->key.base, sizeof(body_key));
+    uint64_t objid = body_key >> 16;
+    if (s->load.sweep && objid != s->load.swept && !has_record(&s->load, objid))
+        bw_doom_add(s, BW_DOOM_BODY, &(struct bw_hash){{0}}, objid, 0);
+    s->load.swept = objid;
+    s->last_body_key = body_key;
+    return true;
 }
 
-void bw_load_slice(struct bw_store *s)
+/* The first variant of a URL; more of them lie in a page of duplicates. */
+static bool take_primary(void *store, struct bw_inspection *in, const struct bw_node *node)
 {
-    bool records = !bw_store_loaded(s);
-    MDB_cursor *cursor;
-    MDB_txn *txn;
+    (void)store;
+    (void)in;
+    return node->key.len == sizeof(struct bw_hash) && node->kind == BW_NODE_INLINE &&
+           node->size == sizeof(struct bw_hash);
+}
 
-    if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
-        return;
-    bw_store_charge_index(s);
-    if (mdb_cursor_open(txn, records ? s->meta : s->body, &cursor) == 0) {
-        if (records)
-            load_records(s, cursor);
-        else
-            sweep(s, cursor);
-        mdb_cursor_close(cursor);
+/* ---- all of it ---- */
+
+enum bw_inspected bw_load_run(struct bw_store *s)
+{
+    struct bw_inspection *in = &s->inspection;
+    struct bw_load *l = &s->load;
+
+    bw_gate_pass("store.load");
+    enum bw_inspected is = bw_inspect_tree(in, &in->meta, take_record, s);
+    if (is == BW_INSPECTED_SOUND) {
+        if (l->objids_n > 0)
+            qsort(l->objids, l->objids_n, sizeof(*l->objids), compare_u64);
+        is = bw_inspect_tree(in, &in->body, take_chunk, s);
     }
-    mdb_txn_abort(txn);
-    bw_store_hold(s);
-    if (s->load.done)
-        bw_load_free(s);
+    if (is == BW_INSPECTED_SOUND)
+        is = bw_inspect_tree(in, &in->primary, take_primary, s);
+    bw_load_free(s);
+    bw_inspect_forget(in);
+    return is;
 }
 
 /* ---- a clean stop ---- */
@@ -293,14 +286,11 @@ int bw_load_save(struct bw_store *s, MDB_txn *txn)
 {
     struct gathering g = {bw_alloc((bw_index_count(s->index) + 1) * sizeof(uint64_t)), 0};
     MDB_val k = bw_val("clean", 5), v = bw_val("", 0);
-    int rc = 0;
 
-    if (bw_store_loaded(s)) {
-        bw_index_walk(s->index, gather, &g);
-        qsort(g.v, g.n, sizeof(*g.v), compare_u64);
-        rc = put_rows(s, txn, &g);
-    }
-    if (rc == 0 && s->load.done)
+    bw_index_walk(s->index, gather, &g);
+    qsort(g.v, g.n, sizeof(*g.v), compare_u64);
+    int rc = put_rows(s, txn, &g);
+    if (rc == 0)
         rc = mdb_put(txn, s->state, &k, &v, 0);
     free(g.v);
     return rc;

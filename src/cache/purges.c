@@ -122,6 +122,9 @@ static void hide_variants(struct bw_store *s, const struct bw_hash *primary)
     MDB_txn *txn;
 
     hide(s, primary);
+    /* readers ask bw_purge_covers() then, and the writer has not begun */
+    if (!bw_store_loaded(s) || s->env == NULL)
+        return;
     if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
         return;
     if (mdb_cursor_open(txn, s->primary, &cursor) == 0) {

@@ -9,6 +9,9 @@
  * and share their pages with the tree, which cannot be asked without being touched; reading the
  * whole tree is what loading does at the start, so until that is over every record is taken to be
  * cold, and afterwards to be warm.
+ *
+ * Until then, too, nothing is known to be sound: an io thread inspects the way to a record or a
+ * chunk before it may be read here, in a transaction that ends with the call.
  */
 #include "store_priv.h"
 
@@ -19,16 +22,14 @@ enum { CHUNK_PAGES = 18 };
 
 struct bw_reader {
     struct bw_store *store;
-    MDB_txn *txn; /* reset between calls */
+    MDB_txn *txn; /* reset between calls; NULL until the index is loaded */
+    bool early;   /* `txn` ends with this call */
 };
 
 struct bw_reader *bw_reader_new(struct bw_store *s)
 {
     struct bw_reader *r = bw_zalloc(sizeof(*r));
-    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &r->txn);
 
-    BW_ASSERT(rc == 0); /* the table of readers is larger than the number of threads */
-    mdb_txn_reset(r->txn);
     r->store = s;
     return r;
 }
@@ -39,9 +40,46 @@ void bw_reader_free(struct bw_reader *r)
     free(r);
 }
 
+static enum bw_err begin(struct bw_reader *r)
+{
+    MDB_env *env = r->store->env;
+
+    if (env == NULL || mdb_txn_begin(env, NULL, MDB_RDONLY, &r->txn) != 0) {
+        r->txn = NULL;
+        return BW_ERR_IO;
+    }
+    return BW_OK;
+}
+
+static enum bw_err begin_early(struct bw_reader *r)
+{
+    if (!bw_store_enter_early(r->store))
+        return BW_ERR_NOT_FOUND;
+    enum bw_err err = begin(r);
+    r->early = err == BW_OK;
+    if (err != BW_OK)
+        bw_store_leave_early(r->store);
+    return err;
+}
+
 static enum bw_err renew(struct bw_reader *r)
 {
-    return mdb_txn_renew(r->txn) == 0 ? BW_OK : BW_ERR_IO;
+    if (BW_LIKELY(r->txn != NULL))
+        return mdb_txn_renew(r->txn) == 0 ? BW_OK : BW_ERR_IO;
+    return bw_store_loaded(r->store) ? begin(r) : begin_early(r);
+}
+
+static void release(struct bw_reader *r)
+{
+    if (BW_LIKELY(!r->early)) {
+        if (r->txn != NULL)
+            mdb_txn_reset(r->txn);
+        return;
+    }
+    mdb_txn_abort(r->txn);
+    r->txn = NULL;
+    r->early = false;
+    bw_store_leave_early(r->store);
 }
 
 static enum bw_err error_of(struct bw_store *s, int rc)
@@ -58,6 +96,20 @@ static enum bw_err corrupt(struct bw_store *s)
 {
     bw_count(&s->counters.corrupt);
     return BW_ERR_CORRUPT;
+}
+
+/* What is cold, or not known to be sound, is read after an io thread has had it. */
+static enum bw_err ask_for(struct bw_store *s, uint64_t mark)
+{
+    switch (bw_warm_consume(s, mark)) {
+    case BW_WARMED_NOT:
+        return BW_ERR_BUSY;
+    case BW_WARMED:
+        return BW_OK;
+    case BW_WARMED_UNREADABLE: /* before the index is loaded it says nothing of one record */
+        return bw_store_loaded(s) ? corrupt(s) : BW_ERR_NOT_FOUND;
+    }
+    BW_UNREACHABLE();
 }
 
 /* ---- records ---- */
@@ -107,14 +159,15 @@ enum bw_err bw_reader_get(struct bw_reader *r, const struct bw_hash *key, bool v
     struct bw_field *fields;
     struct bw_slice bytes;
 
-    if (BW_UNLIKELY(!bw_store_loaded(r->store)) &&
-        !bw_warm_consume(r->store, bw_warm_record_mark(key)))
-        return BW_ERR_BUSY;
-    enum bw_err err = renew(r);
+    enum bw_err err = BW_OK;
+    if (BW_UNLIKELY(!bw_store_loaded(r->store)))
+        err = ask_for(r->store, bw_warm_record_mark(key));
+    if (err == BW_OK)
+        err = renew(r);
     if (err != BW_OK)
         return err;
     err = copy_record(r, key, alloc, ctx, &fields, &bytes);
-    mdb_txn_reset(r->txn);
+    release(r);
     return err == BW_OK ? decode(r->store, bytes, fields, verify, out) : err;
 }
 
@@ -142,6 +195,32 @@ static bool is_sound(struct bw_slice chunk)
     return sum == bw_hash_64(bw_slice(chunk.base, chunk.len - BW_CHUNK_SUM));
 }
 
+/* The chunk with its checksum; `*warm`: an io thread has just read all of it. */
+static enum bw_err find_chunk(struct bw_reader *r, uint64_t body_key, struct bw_slice *chunk,
+                              bool *warm)
+{
+    MDB_val k = bw_val(&body_key, sizeof(body_key)), v;
+    enum bw_err err = BW_OK;
+
+    *warm = !bw_store_loaded(r->store);
+    if (BW_UNLIKELY(*warm))
+        err = ask_for(r->store, bw_warm_chunk_mark(body_key));
+    if (err == BW_OK)
+        err = error_of(r->store, mdb_get(r->txn, r->store->body, &k, &v));
+    if (err != BW_OK)
+        return err;
+    *chunk = bw_val_slice(v);
+    if (chunk->len <= BW_CHUNK_SUM || chunk->len > BW_CHUNK_SIZE + BW_CHUNK_SUM)
+        return corrupt(r->store);
+    return BW_OK;
+}
+
+/* May these bytes of the map be touched? */
+static enum bw_err have_in_memory(struct bw_reader *r, uint64_t body_key, const char *p, size_t n)
+{
+    return is_in_memory(p, n) ? BW_OK : ask_for(r->store, bw_warm_chunk_mark(body_key));
+}
+
 struct range {
     size_t at, n; /* within the chunk */
     bool verify;
@@ -150,22 +229,22 @@ struct range {
 static enum bw_err copy_range(struct bw_reader *r, uint64_t body_key, struct range range, char *out,
                               size_t *got)
 {
-    MDB_val k = bw_val(&body_key, sizeof(body_key)), v;
-    enum bw_err err = error_of(r->store, mdb_get(r->txn, r->store->body, &k, &v));
+    struct bw_slice chunk;
+    bool warm;
+    enum bw_err err = find_chunk(r, body_key, &chunk, &warm);
 
     if (err != BW_OK)
         return err;
-    struct bw_slice chunk = bw_val_slice(v);
-    if (chunk.len <= BW_CHUNK_SUM || chunk.len > BW_CHUNK_SIZE + BW_CHUNK_SUM)
-        return corrupt(r->store);
     size_t len = chunk.len - BW_CHUNK_SUM;
     if (range.at >= len)
         return BW_ERR_NOT_FOUND;
     size_t n = range.n < len - range.at ? range.n : len - range.at;
-    bool ready =
-        range.verify ? is_in_memory(chunk.base, chunk.len) : is_in_memory(chunk.base + range.at, n);
-    if (!ready && !bw_warm_consume(r->store, bw_warm_chunk_mark(body_key)))
-        return BW_ERR_BUSY;
+    if (!warm && range.verify)
+        err = have_in_memory(r, body_key, chunk.base, chunk.len);
+    else if (!warm)
+        err = have_in_memory(r, body_key, chunk.base + range.at, n);
+    if (err != BW_OK)
+        return err;
     if (range.verify && !is_sound(chunk))
         return corrupt(r->store);
     memcpy(out, chunk.base + range.at, n);
@@ -187,7 +266,7 @@ enum bw_err bw_reader_body(struct bw_reader *r, uint64_t objid, uint64_t offset,
     if (err != BW_OK)
         return err;
     err = copy_range(r, bw_body_key(objid, (uint32_t)chunk), range, out, got);
-    mdb_txn_reset(r->txn);
+    release(r);
     return err;
 }
 
@@ -195,23 +274,17 @@ enum bw_err bw_reader_body(struct bw_reader *r, uint64_t objid, uint64_t offset,
 static enum bw_err view_chunk(struct bw_reader *r, uint64_t body_key, size_t at, uint64_t most,
                               struct bw_slice *piece)
 {
-    MDB_val k = bw_val(&body_key, sizeof(body_key)), v;
-    enum bw_err err = error_of(r->store, mdb_get(r->txn, r->store->body, &k, &v));
+    struct bw_slice chunk;
+    bool warm;
+    enum bw_err err = find_chunk(r, body_key, &chunk, &warm);
 
     if (err != BW_OK)
         return err;
-    struct bw_slice chunk = bw_val_slice(v);
-    if (chunk.len <= BW_CHUNK_SUM || chunk.len > BW_CHUNK_SIZE + BW_CHUNK_SUM)
-        return corrupt(r->store);
     size_t len = chunk.len - BW_CHUNK_SUM;
     if (at >= len)
         return BW_ERR_NOT_FOUND;
-    size_t n = most < len - at ? (size_t)most : len - at;
-    if (!is_in_memory(chunk.base + at, n) &&
-        !bw_warm_consume(r->store, bw_warm_chunk_mark(body_key)))
-        return BW_ERR_BUSY;
-    *piece = bw_slice(chunk.base + at, n);
-    return BW_OK;
+    *piece = bw_slice(chunk.base + at, most < len - at ? (size_t)most : len - at);
+    return warm ? BW_OK : have_in_memory(r, body_key, piece->base, piece->len);
 }
 
 // NOLINTNEXTLINE(readability-function-size): the hit path fills no struct for it
@@ -236,5 +309,5 @@ enum bw_err bw_reader_view(struct bw_reader *r, uint64_t objid, uint64_t offset,
 
 void bw_reader_release(struct bw_reader *r)
 {
-    mdb_txn_reset(r->txn);
+    release(r);
 }

@@ -18,6 +18,7 @@
 #include "store_priv.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -27,9 +28,10 @@ enum {
     SIZE_MIN = 1 << 20,
     MEMORY_MIN = 2 * BW_STORE_GROUP,
     OBJIDS_AHEAD = 1 << 20,
-    INDEX_ENTRY = 64,       /* bytes of memory for each entry, at most (index.h) */
-    INDEX_STEP = 1 << 20,   /* bytes taken from the budget at once */
-    INDEX_GROWTH = 4 << 20, /* more than a batch or a slice of loading adds */
+    INDEX_ENTRY = 64,         /* bytes of memory for each entry, at most (index.h) */
+    INDEX_STEP = 1 << 20,     /* bytes taken from the budget at once */
+    INDEX_GROWTH = 4 << 20,   /* more than a batch or two thousand loaded records add */
+    PATIENCE_US = 300 * 1000, /* a store that is loaded so soon has no beginning without hits */
 };
 
 /* What the machine and the program must have in common with whoever wrote the file. */
@@ -109,7 +111,7 @@ bool bw_store_pinned(void *store, uint64_t objid)
 
 void bw_store_hold(struct bw_store *s)
 {
-    bw_index_hold(s->index, s->load.unloaded + s->dooms.waiting + s->squeezed);
+    bw_index_hold(s->index, s->dooms.waiting + s->squeezed);
 }
 
 /* ---- objids ---- */
@@ -172,12 +174,15 @@ static int open_trees(struct bw_store *s, MDB_txn *txn)
     return rc;
 }
 
+/* A file that takes the place of a damaged one has its secret and goes on with its objids. */
 static int write_birth(struct bw_store *s, MDB_txn *txn)
 {
     struct format ours = our_format();
-    uint64_t first = 1;
+    uint64_t first = atomic_load(&s->next_objid);
 
-    bw_rand_secret(&s->secret, sizeof(s->secret));
+    if (!s->born)
+        bw_rand_secret(&s->secret, sizeof(s->secret));
+    s->born = true;
     int rc = put_state(s, txn, "format", &ours, sizeof(ours));
     if (rc == 0)
         rc = put_state(s, txn, "secret", &s->secret, sizeof(s->secret));
@@ -186,43 +191,34 @@ static int write_birth(struct bw_store *s, MDB_txn *txn)
     return rc;
 }
 
+static int read_birth(struct bw_store *s, MDB_txn *txn)
+{
+    uint64_t next;
+    int rc = get_state(s, txn, "objid", &next, sizeof(next));
+
+    if (rc == 0)
+        rc = get_state(s, txn, "secret", &s->secret, sizeof(s->secret));
+    if (rc != 0)
+        return rc;
+    s->born = true;
+    atomic_store(&s->next_objid, next);
+    return 0;
+}
+
 /* MDB_VERSION_MISMATCH also for another format of ours. */
 static int read_state(struct bw_store *s, MDB_txn *txn)
 {
     struct format theirs, ours = our_format();
-    uint64_t next;
     MDB_stat stat;
     int rc = get_state(s, txn, "format", &theirs, sizeof(theirs));
 
-    if (rc == MDB_NOTFOUND && mdb_stat(txn, s->meta, &stat) == 0 && stat.ms_entries == 0) {
+    if (rc == MDB_NOTFOUND && mdb_stat(txn, s->meta, &stat) == 0 && stat.ms_entries == 0)
         rc = write_birth(s, txn);
-        theirs = ours;
-    }
-    if (rc == 0 && memcmp(&theirs, &ours, sizeof(ours)) != 0)
+    else if (rc == 0 && memcmp(&theirs, &ours, sizeof(ours)) != 0)
         return MDB_VERSION_MISMATCH;
-    if (rc == 0)
-        rc = get_state(s, txn, "secret", &s->secret, sizeof(s->secret));
-    if (rc == 0)
-        rc = get_state(s, txn, "objid", &next, sizeof(next));
-    if (rc != 0)
-        return rc;
-    atomic_store(&s->next_objid, next);
-    return bw_store_reserve_objids(s, txn);
-}
-
-static int find_last_body(struct bw_store *s, MDB_txn *txn)
-{
-    MDB_cursor *cursor;
-    MDB_val key, value;
-    int rc = mdb_cursor_open(txn, s->body, &cursor);
-
-    if (rc != 0)
-        return rc;
-    rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
-    if (rc == 0)
-        memcpy(&s->last_body_key, key.mv_data, sizeof(s->last_body_key));
-    mdb_cursor_close(cursor);
-    return rc == MDB_NOTFOUND ? 0 : rc;
+    else if (rc == 0)
+        rc = read_birth(s, txn);
+    return rc == 0 ? bw_store_reserve_objids(s, txn) : rc;
 }
 
 static int first_transaction(struct bw_store *s)
@@ -235,8 +231,6 @@ static int first_transaction(struct bw_store *s)
     rc = open_trees(s, txn);
     if (rc == 0)
         rc = read_state(s, txn);
-    if (rc == 0)
-        rc = find_last_body(s, txn);
     if (rc == 0)
         rc = bw_load_begin(s, txn);
     if (rc == 0)
@@ -254,13 +248,24 @@ static uint64_t map_size(uint64_t size)
     return (size + spare + BW_STORE_PAGE - 1) / BW_STORE_PAGE * BW_STORE_PAGE;
 }
 
+/* LMDB aborts when this returns: pages that were sound at the start are not any more. */
+static void say_last_words(MDB_env *env, const char *what)
+{
+    (void)env;
+    bw_log(BW_LOG_ERROR,
+           "cache: the store has been damaged while it was open (%s): check the disk; the next "
+           "start sets it aside",
+           what);
+}
+
 static int open_environment(struct bw_store *s)
 {
     unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | (s->relaxed ? MDB_NOSYNC : 0);
-    int dead;
+    int dead, fd;
     int rc = mdb_env_create(&s->env);
 
     BW_ASSERT(rc == 0);
+    mdb_env_set_assert(s->env, say_last_words);
     mdb_env_set_maxdbs(s->env, 8);
     mdb_env_set_maxreaders(s->env, READERS);
     mdb_env_set_mapsize(s->env, map_size(s->size));
@@ -268,16 +273,53 @@ static int open_environment(struct bw_store *s)
     if (rc != 0)
         return rc;
     mdb_reader_check(s->env, &dead);
-    mdb_env_get_fd(s->env, &s->data_fd);
+    mdb_env_get_fd(s->env, &fd);
+    s->data_fd = fd;
     return 0;
 }
 
 static void close_environment(struct bw_store *s)
 {
     bw_load_free(s);
+    bw_inspect_end(&s->inspection);
+    s->data_fd = -1;
+    s->map = NULL;
     if (s->env != NULL)
         mdb_env_close(s->env);
     s->env = NULL;
+}
+
+/* A value inside a leaf, whose page begins with its number: so many pages before it is the map. */
+static int find_map(struct bw_store *s)
+{
+    MDB_val key = bw_val("format", 6), value;
+    MDB_envinfo info;
+    uint64_t number;
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
+
+    if (rc != 0)
+        return rc;
+    rc = mdb_get(txn, s->state, &key, &value);
+    if (rc == 0)
+        rc = mdb_env_info(s->env, &info);
+    if (rc == 0) {
+        const char *page = bw_page_of(value.mv_data);
+        memcpy(&number, page, sizeof(number));
+        s->map = page - number * BW_STORE_PAGE;
+        s->map_size = info.me_mapsize;
+    }
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+static int open_inspected(struct bw_store *s)
+{
+    int rc = open_environment(s);
+
+    if (rc == 0)
+        rc = first_transaction(s);
+    return rc == 0 ? find_map(s) : rc;
 }
 
 static bool is_damage(int rc)
@@ -287,21 +329,28 @@ static bool is_damage(int rc)
            rc == MDB_NOTFOUND || rc == MDB_BAD_VALSIZE;
 }
 
+static const char *say_what_is_wrong(bool foreign)
+{
+    return foreign ? "is of another version" : "is damaged";
+}
+
 static enum outcome try_to_open(struct bw_store *s, char *why, size_t why_len)
 {
-    if (bw_folder_truncated(s)) {
-        snprintf(why, why_len, "is shorter than it should be");
+    char *path = bw_folder_path(s, "data.mdb");
+    enum bw_meta_found found = bw_inspect_begin(&s->inspection, path);
+
+    free(path);
+    if (found != BW_META_FOUND) {
+        close_environment(s);
+        snprintf(why, why_len, "%s", say_what_is_wrong(found == BW_META_FOREIGN));
         return UNUSABLE;
     }
-    int rc = open_environment(s);
-    if (rc == 0)
-        rc = first_transaction(s);
+    int rc = open_inspected(s);
     if (rc == 0)
         return OPENED;
     close_environment(s);
     if (is_damage(rc)) {
-        snprintf(why, why_len, "%s",
-                 rc == MDB_VERSION_MISMATCH ? "is of another version" : "is damaged");
+        snprintf(why, why_len, "%s", say_what_is_wrong(rc == MDB_VERSION_MISMATCH));
         return UNUSABLE;
     }
     snprintf(why, why_len,
@@ -336,6 +385,40 @@ static void warn_of_large_file(const struct bw_store *s)
                s->directory, (uint64_t)st.st_size >> 20, s->size >> 20);
 }
 
+/* ---- before the index is whole ---- */
+
+/* Either the writer sees that somebody reads, or the reader that it is too late: both orders are
+ * sequentially consistent. */
+bool bw_store_enter_early(struct bw_store *s)
+{
+    atomic_fetch_add(&s->early, 1);
+    if (!atomic_load(&s->closed))
+        return true;
+    bw_store_leave_early(s);
+    return false;
+}
+
+void bw_store_leave_early(struct bw_store *s)
+{
+    atomic_fetch_sub(&s->early, 1);
+}
+
+void bw_store_begin_anew(struct bw_store *s)
+{
+    char why[256];
+
+    atomic_store(&s->closed, true);
+    while (atomic_load(&s->early) > 0) /* as long as it takes to copy a chunk or send a few */
+        sched_yield();
+    close_environment(s);
+    bw_index_forget(s->index);
+    s->dooms.n = 0;
+    s->reserved_objid = s->last_body_key = 0;
+    bw_folder_set_aside(s, "is damaged");
+    if (try_to_open(s, why, sizeof(why)) != OPENED)
+        bw_log(BW_LOG_ERROR, "%s; until then nothing is stored", why);
+}
+
 /* The order of a power cut: marker first, then pages that may be lost. */
 static void settle_durability(struct bw_store *s)
 {
@@ -365,6 +448,11 @@ static struct bw_store *new_store(const struct bw_store_options *o)
 
     s->directory = bw_strdup(o->conf->directory);
     s->folder_lock = -1;
+    s->data_fd = -1;
+    s->inspection.fd = -1;
+    s->inspection.budget = o->budget;
+    s->inspection.stop = &s->closing;
+    atomic_store(&s->next_objid, 1);
     s->relaxed = o->conf->durability == BW_DURABILITY_RELAXED;
     s->size = o->conf->size;
     s->budget = o->budget;
@@ -419,6 +507,7 @@ struct bw_store *bw_store_open(const struct bw_store_options *o, char *why, size
     bw_store_hold(s);
     bw_warmer_start(s);
     bw_writer_start(s, queue_limit(o->conf));
+    bw_writer_wait_loaded(s, PATIENCE_US);
     return s;
 }
 
@@ -426,7 +515,8 @@ void bw_store_close(struct bw_store *s)
 {
     bw_warmer_stop(s);
     bw_writer_stop(s);
-    mdb_env_sync(s->env, 1);
+    if (s->env != NULL)
+        mdb_env_sync(s->env, 1);
     if (s->relaxed)
         bw_folder_unmark_boot(s);
     free_store(s);

@@ -27,8 +27,7 @@
 static const char data_name[] = "data.mdb";
 static const char aside_prefix[] = "data.mdb.damaged-";
 
-/* A path in the folder; free() it. */
-static char *path_of(const struct bw_store *s, const char *name)
+char *bw_folder_path(const struct bw_store *s, const char *name)
 {
     return bw_sprintf("%s/%s", s->directory, name);
 }
@@ -70,7 +69,7 @@ bool bw_folder_open(struct bw_store *s, char *why, size_t why_len)
 
     if (!make_directory(s, why, why_len))
         return false;
-    char *path = path_of(s, "breakwater.lock");
+    char *path = bw_folder_path(s, "breakwater.lock");
     s->folder_lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     free(path);
     if (s->folder_lock < 0) {
@@ -122,7 +121,7 @@ static bool read_boot_id(char *out, size_t cap)
 
 static void remove_file(const struct bw_store *s, const char *name)
 {
-    char *path = path_of(s, name);
+    char *path = bw_folder_path(s, name);
 
     if (unlink(path) != 0 && errno != ENOENT)
         bw_log(BW_LOG_WARN, "cache: cannot remove %s: %s", path, strerror(errno));
@@ -132,7 +131,7 @@ static void remove_file(const struct bw_store *s, const char *name)
 void bw_folder_check_boot(struct bw_store *s)
 {
     char then[64], now[64];
-    char *path = path_of(s, "running");
+    char *path = bw_folder_path(s, "running");
     bool running = read_text(path, then, sizeof(then));
 
     free(path);
@@ -162,7 +161,7 @@ static void sync_directory(const struct bw_store *s)
 void bw_folder_mark_boot(struct bw_store *s)
 {
     char id[64];
-    char *path = path_of(s, "running");
+    char *path = bw_folder_path(s, "running");
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
     free(path);
@@ -181,62 +180,6 @@ void bw_folder_unmark_boot(struct bw_store *s)
 }
 
 /* ---- files that cannot be used ---- */
-
-static const uint32_t meta_magic = 0xBEEFC0DE;
-
-/* Where things stand in a meta page of LMDB 0.9 on a 64-bit machine. */
-enum {
-    META_SIZE = 152,
-    META_MAGIC = 16,
-    META_PAGE_SIZE = 40, /* md_pad of the first of the two trees */
-    META_LAST_PAGE = 136,
-    META_TXN = 144,
-};
-
-struct meta {
-    uint32_t page_size;
-    uint64_t last_page, txn;
-};
-
-static bool read_meta(int fd, off_t at, struct meta *m)
-{
-    char page[META_SIZE];
-    uint32_t magic;
-
-    if (pread(fd, page, sizeof(page), at) != (ssize_t)sizeof(page))
-        return false;
-    memcpy(&magic, page + META_MAGIC, sizeof(magic));
-    memcpy(&m->page_size, page + META_PAGE_SIZE, sizeof(m->page_size));
-    memcpy(&m->last_page, page + META_LAST_PAGE, sizeof(m->last_page));
-    memcpy(&m->txn, page + META_TXN, sizeof(m->txn));
-    return magic == meta_magic && m->page_size >= 512 && m->page_size <= 65536;
-}
-
-static bool is_truncated(int fd, off_t size)
-{
-    struct meta a, b;
-
-    if (size == 0 || !read_meta(fd, 0, &a))
-        return false; /* new, or not LMDB's: it will say so itself */
-    if (!read_meta(fd, (off_t)a.page_size, &b))
-        return true;
-    uint64_t last = a.txn > b.txn ? a.last_page : b.last_page;
-    return (uint64_t)size / a.page_size < last + 1;
-}
-
-bool bw_folder_truncated(const struct bw_store *s)
-{
-    struct stat st;
-    char *path = path_of(s, data_name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    free(path);
-    if (fd < 0)
-        return false;
-    bool truncated = fstat(fd, &st) == 0 && is_truncated(fd, st.st_size);
-    close(fd);
-    return truncated;
-}
 
 /* At most one of them is kept. */
 static void remove_older(struct bw_store *s)
@@ -281,7 +224,7 @@ bool bw_folder_is_full(const struct bw_store *s)
 
 void bw_folder_set_aside(struct bw_store *s, const char *what)
 {
-    char *from = path_of(s, data_name);
+    char *from = bw_folder_path(s, data_name);
     char *to = bw_sprintf("%s/%s%" PRId64, s->directory, aside_prefix, bw_clock_s());
 
     remove_older(s);
@@ -301,7 +244,7 @@ void bw_folder_set_aside(struct bw_store *s, const char *what)
 /* What the file has already counts as room. */
 bool bw_folder_has_room(struct bw_store *s, char *why, size_t why_len)
 {
-    char *path = path_of(s, data_name);
+    char *path = bw_folder_path(s, data_name);
     struct stat st;
     uint64_t have = stat(path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
     uint64_t room = free_bytes(s);

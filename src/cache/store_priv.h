@@ -1,12 +1,12 @@
 /*
  * store_priv.h - the inside of the store, for the files that share it:
  *
- *   store.c        opens, closes, counts            store_folder.c   the folder, its lock, old
- * files reader.c       records and bodies, by copy      warm.c           io threads for cold pages
- *   writer.c       queue, thread, when to commit    batch.c          one commit, and the answers
- *   apply.c        what an item does in it          dooms.c          what has to be deleted
- *   bodies.c       objects that are being written   purges.c         purges not long ago
- *   load.c         the index after a start
+ *   store.c        opens, closes, counts     store_folder.c   the folder, its lock, old files
+ *   inspect.c      the file before LMDB      load.c           the index after a start
+ *   reader.c       records and bodies        warm.c           io threads for cold pages
+ *   writer.c       queue, thread             batch.c          one commit, and the answers
+ *   apply.c        what an item does in it   dooms.c          what has to be deleted
+ *   bodies.c       objects being written     purges.c         purges not long ago
  *
  * Unless a member says otherwise it belongs to the writer thread.
  */
@@ -14,6 +14,7 @@
 
 #include "breakwater/base/check.h"
 #include "breakwater/base/mem.h"
+#include "breakwater/cache/page.h"
 #include "breakwater/cache/store.h"
 
 #include <lmdb.h>
@@ -198,31 +199,73 @@ void bw_purge_committed(struct bw_store *s, uint64_t seq);
 
 /* ---- variants ---- */
 
-/* The keys of what hangs on a URL: variants, ways to them, what rules tell apart; free() `*keys`. */
+/* The keys of what hangs on a URL: variants, ways to them, what rules tell apart; free() `*keys`.
+ */
 int bw_variants_list(struct bw_store *s, MDB_txn *txn, const struct bw_hash *primary,
                      struct bw_hash **keys, size_t *n);
 /* A new record is in: where it is one variant too many the oldest is doomed.  LMDB's error. */
 int bw_variants_bound(struct bw_store *s, MDB_txn *txn, const struct bw_writer_record *rec);
 
+/* ---- the file before LMDB touches it ---- */
+
+struct bw_inspection {
+    int fd; /* -1: there was no file */
+    struct bw_budget *budget;
+    const atomic_bool *stop;
+    bool stopped;
+    uint64_t pages; /* numbers of pages are below this one */
+    uint64_t *seen; /* a bit for each page; NULL: no memory for that */
+    size_t seen_bytes;
+    struct bw_tree free, main, meta, body, primary, state;
+};
+
+enum bw_inspected { BW_INSPECTED_SOUND, BW_INSPECTED_DAMAGED, BW_INSPECTED_STOPPED };
+
+/* One entry of a tree, in the order of the keys; false: it is no entry of ours. */
+typedef bool (*bw_inspect_fn)(void *ctx, struct bw_inspection *in, const struct bw_node *node);
+
+/*
+ * Opens the file and looks at the pages in front, the free pages and the tree `state`, which is
+ * soon done; then the roots of the large trees are known.  Ended by bw_inspect_end() in any case.
+ */
+enum bw_meta_found bw_inspect_begin(struct bw_inspection *in, const char *path);
+/* The whole of one large tree, which takes as long as the disk needs. */
+enum bw_inspected bw_inspect_tree(struct bw_inspection *in, const struct bw_tree *tree,
+                                  bw_inspect_fn each, void *ctx);
+/* `n` bytes of a value, from `at`; false: not to be read. */
+bool bw_inspect_value(const struct bw_inspection *in, const struct bw_node *node, uint64_t at,
+                      void *out, size_t n);
+/* May LMDB go from the root to the leaf of that key?  Any thread, while nothing is written. */
+bool bw_inspect_path(const struct bw_inspection *in, const struct bw_tree *tree,
+                     struct bw_slice key);
+void bw_inspect_forget(struct bw_inspection *in); /* the memory that whole trees needed */
+void bw_inspect_end(struct bw_inspection *in);
+/*
+ * Before a value is deleted or replaced: LMDB gives back as many pages as the head of the first one
+ * says, and that may have been damaged since.  False: it cannot be mended; the value must stay.
+ */
+bool bw_inspect_mend(struct bw_store *s, MDB_val v);
+
 /* ---- loading ---- */
 
 struct bw_load {
-    bool begun;        /* `at` is a key */
-    bool sweep;        /* the last stop was not clean: look for chunks without a record */
-    bool done;         /* records and, if need be, sweep */
-    struct bw_hash at; /* the last record that was loaded */
-    uint64_t mark;     /* objects from here on are newer than the start */
-    uint64_t unloaded; /* bytes on disk that are not in the index yet, about */
-    uint64_t *objids;  /* that have chunks */
+    bool sweep;       /* the last stop was not clean: look for chunks without a record */
+    uint64_t records; /* so far */
+    uint64_t *objids; /* that have chunks */
     size_t objids_n, objids_cap;
-    uint64_t sweep_at;     /* objid */
+    uint64_t swept;        /* the last objid among the chunks */
     uint64_t *frequencies; /* key prefix with 4 bits of log2(f) at its end, in order */
     size_t frequencies_n, frequencies_at;
+    struct bw_buf record; /* one that lies on pages of its own */
 };
 
-/* Opens it in the first transaction; loaded at once where nothing is stored. */
+/* In the first transaction: what a clean stop has left. */
 int bw_load_begin(struct bw_store *s, MDB_txn *txn);
-void bw_load_slice(struct bw_store *s);
+/*
+ * The writer's first work: inspects the large trees and fills the index from them.  Nothing is
+ * written before that is over.
+ */
+enum bw_inspected bw_load_run(struct bw_store *s);
 void bw_load_free(struct bw_store *s);
 /* A clean stop: frequencies, and that nothing has to be swept. */
 int bw_load_save(struct bw_store *s, MDB_txn *txn);
@@ -238,16 +281,16 @@ struct bw_warmer {
     struct bw_warm *first, **last; /* under the lock */
     unsigned n;                    /* under the lock */
     bool stop;                     /* under the lock */
-    atomic_uint parts;             /* of the key space, taken by a thread to read it ahead */
     _Atomic uint64_t warmed[BW_STORE_WARMED];
 };
 
 void bw_warmer_start(struct bw_store *s);
 void bw_warmer_stop(struct bw_store *s);
 /* What is to be read without asking again whether it is in memory, once. */
+enum bw_warmed { BW_WARMED_NOT, BW_WARMED, BW_WARMED_UNREADABLE /* the disk, or a damaged tree */ };
 uint64_t bw_warm_record_mark(const struct bw_hash *key);
 uint64_t bw_warm_chunk_mark(uint64_t body_key);
-bool bw_warm_consume(struct bw_store *s, uint64_t mark);
+enum bw_warmed bw_warm_consume(struct bw_store *s, uint64_t mark);
 
 /* ---- the store ---- */
 
@@ -258,16 +301,20 @@ struct bw_store_counters {
 struct bw_store {
     char *directory;
     int folder_lock; /* fd */
-    int data_fd;
+    atomic_int data_fd;
     bool relaxed;
     uint64_t size;
-    MDB_env *env;
+    MDB_env *env; /* NULL: the file was damaged and no new one could be begun */
     MDB_dbi meta, body, primary, state;
+    const char *map; /* where LMDB has the file */
+    uint64_t map_size;
+    struct bw_inspection inspection;
     struct bw_index *index;
     struct bw_budget *budget;
     size_t charged; /* to the budget, for the index */
     struct bw_pins *const *pins;
     size_t pins_n;
+    bool born; /* `secret` is known */
     struct bw_hash_secret secret;
     _Atomic uint64_t next_objid; /* any thread */
     uint64_t reserved_objid;     /* on disk: none above it has been given out */
@@ -275,7 +322,10 @@ struct bw_store {
     uint64_t squeezed;              /* bytes of the budget that the disk did not have */
     int64_t squeezed_us, synced_us; /* monotonic: when it changed */
     bool unsynced;
-    atomic_bool loaded;
+    atomic_bool loaded;  /* the index is whole; `env` does not change any more */
+    atomic_bool closed;  /* before that: nobody may begin to read */
+    atomic_bool closing; /* before that: stop loading */
+    atomic_uint early;   /* before that: who is reading */
     struct bw_writer writer;
     struct bw_warmer warmer;
     struct bw_purges purges;
@@ -339,6 +389,16 @@ void bw_store_hold(struct bw_store *s);
 int bw_store_reserve_objids(struct bw_store *s, MDB_txn *txn);
 /* Memory for what the index may grow by in one batch, and as many entries as were got. */
 void bw_store_charge_index(struct bw_store *s);
+/*
+ * Before the index is whole the writer may find that the file is damaged and take another one.  Who
+ * reads until then says so; false: not now.  Afterwards always true, and at no cost.
+ */
+bool bw_store_enter_early(struct bw_store *s);
+void bw_store_leave_early(struct bw_store *s);
+/* The file is damaged: sets it aside and begins a new one, with the same secret. */
+void bw_store_begin_anew(struct bw_store *s);
+/* Waits until the index is whole, but no longer than `us`. */
+void bw_writer_wait_loaded(struct bw_store *s, int64_t us);
 /* Decodes without a checksum; the fields are thrown away. */
 bool bw_store_peek(struct bw_slice record, struct bw_entry *out);
 /* Bytes on disk of a stored object. */
@@ -349,13 +409,11 @@ uint64_t bw_object_room(size_t record, uint64_t body_len);
 /* False: `why` has a line with the cure. */
 bool bw_folder_open(struct bw_store *s, char *why, size_t why_len);
 void bw_folder_close(struct bw_store *s);
+char *bw_folder_path(const struct bw_store *s, const char *name); /* free() it */
 /* After a power cut a relaxed store cannot be trusted: it is deleted. */
 void bw_folder_check_boot(struct bw_store *s);
 void bw_folder_mark_boot(struct bw_store *s);
 void bw_folder_unmark_boot(struct bw_store *s);
-/* Is the file shorter than it says?  LMDB would end the process at the first page that is missing.
- */
-bool bw_folder_truncated(const struct bw_store *s);
 /* The data file steps aside, so that a new one can begin. */
 void bw_folder_set_aside(struct bw_store *s, const char *what);
 /* Is it the disk that has no room, where LMDB says EIO? */

@@ -222,11 +222,21 @@ static void wait_until(struct bw_writer *w, int64_t us)
     pthread_cond_timedwait(&w->wake, &w->lock, &at);
 }
 
+void bw_writer_wait_loaded(struct bw_store *s, int64_t us)
+{
+    int64_t end = bw_clock_mono_us() + us;
+    struct timespec at = {end / 1000000, end % 1000000 * 1000};
+    struct bw_writer *w = &s->writer;
+
+    pthread_mutex_lock(&w->lock);
+    while (!bw_store_loaded(s) && bw_clock_mono_us() < end)
+        pthread_cond_timedwait(&w->idle, &w->lock, &at);
+    pthread_mutex_unlock(&w->lock);
+}
+
 /* When there is something to do without a new item; INT64_MAX: never. */
 static int64_t next_chore(const struct bw_store *s, int64_t since_us)
 {
-    if (!s->load.done)
-        return since_us;
     if (s->dooms.n > 0)
         return since_us + BW_STORE_GROUP_US;
     return s->unsynced ? s->synced_us + SYNC_EVERY_US : INT64_MAX;
@@ -273,15 +283,28 @@ static void sync_if_due(struct bw_store *s)
     s->synced_us = now;
 }
 
-/* Between batches too, so that a busy writer still loads its index. */
 static void do_chores(struct bw_store *s, bool idle)
 {
-    if (!s->load.done)
-        bw_load_slice(s);
-    else if (idle && s->dooms.n > 0)
+    if (idle && s->dooms.n > 0)
         bw_batch_run(s, NULL);
     if (s->relaxed)
         sync_if_due(s);
+}
+
+/* What is queued meanwhile waits; a stop in the middle leaves the store as it was. */
+static void load(struct bw_store *s)
+{
+    enum bw_inspected is = bw_load_run(s);
+
+    if (is == BW_INSPECTED_STOPPED)
+        return;
+    if (is == BW_INSPECTED_DAMAGED)
+        bw_store_begin_anew(s);
+    bw_store_hold(s);
+    pthread_mutex_lock(&s->writer.lock);
+    atomic_store_explicit(&s->loaded, true, memory_order_release);
+    pthread_cond_broadcast(&s->writer.idle);
+    pthread_mutex_unlock(&s->writer.lock);
 }
 
 static void *run(void *store)
@@ -290,6 +313,7 @@ static void *run(void *store)
     bool stop = false;
 
     pthread_setname_np(pthread_self(), "bw-writer");
+    load(s);
     while (!stop) {
         struct bw_item *batch = collect(s, &stop);
         if (batch != NULL)
@@ -342,10 +366,13 @@ void bw_store_flush(struct bw_store *s)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* A purge that was answered is on disk before the end, however long loading takes. */
 void bw_writer_stop(struct bw_store *s)
 {
     struct bw_writer *w = &s->writer;
 
+    if (bw_store_purge_committed(s, bw_store_purge_seq(s)))
+        atomic_store(&s->closing, true);
     pthread_mutex_lock(&w->lock);
     w->stop = true;
     pthread_cond_signal(&w->wake);

@@ -102,7 +102,8 @@ void bw_index_refresh(struct bw_index *ix, const struct bw_hash *key, uint64_t o
 bool bw_index_remove(struct bw_index *ix, const struct bw_hash *key, uint64_t objid);
 /* At a restart, in the order of the store; false: the key is there already, or there is no room. */
 bool bw_index_load(struct bw_index *ix, const struct bw_index_item *item);
-/* Bytes on disk that no entry stands for: not loaded yet, deleted but still being sent. */
+void bw_index_forget(struct bw_index *ix); /* everything: the store was damaged */
+/* Bytes on disk that no entry stands for: deleted, but still being sent. */
 void bw_index_hold(struct bw_index *ix, uint64_t bytes);
 /* Evict until what is there fits the budget. */
 void bw_index_shrink(struct bw_index *ix, uint32_t now_s, const struct bw_index_evictor *ev);
