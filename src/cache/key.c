@@ -160,6 +160,8 @@ size_t bw_key_size(const struct bw_key_request *rq, const struct bw_key_settings
 {
     size_t n = 1 + 3 * PREFIX + rq->authority.len + rq->path.len + rq->query.len;
 
+    if (rq->said.len != 0)
+        n += 2 * PREFIX + rq->said.len;
     for (size_t i = 0; i < settings->headers_n; i++)
         n += pair_size(rq->fields, settings->headers[i], next_header);
     for (size_t i = 0; i < settings->cookies_n; i++)
@@ -177,6 +179,8 @@ void bw_key_make(const struct bw_key_request *rq, const struct bw_key_settings *
     at = put_bytes(at, rq->path);
     at = rq->has_query ? put_bytes(at, rq->query) : put_absent(at);
     out->url_len = (size_t)(at - memory);
+    if (rq->said.len != 0)
+        at = put_bytes(put_absent(at), rq->said); /* no name of a field can be absent */
     for (size_t i = 0; i < settings->headers_n; i++)
         at = put_pair(at, rq->fields, settings->headers[i], next_header);
     for (size_t i = 0; i < settings->cookies_n; i++)

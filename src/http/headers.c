@@ -1,7 +1,7 @@
 /*
- * headers.c - which fields pass a Breakwater, in which direction.
+ * headers.c - which fields pass a Breakwater, in which direction, and which of them are keyed.
  *
- * Each known name belongs to one class for requests and may be of the connection for responses;
+ * Each known name is of one kind for requests and may be of the connection for responses;
  * two tables by field id say which.  Names without an id are looked at by their bytes.
  */
 #include "breakwater/http/headers.h"
@@ -10,95 +10,98 @@
 #include "breakwater/http/cache_control.h"
 #include "breakwater/http/text.h"
 
-/* ---- classes of request fields ---- */
+/* ---- kinds of request fields ---- */
 
-enum class {
-    CLASS_PASS = 0, /* goes on */
-    CLASS_HOP,      /* between the peer and us (RFC 9110, 7.6.1), or framing */
-    CLASS_NEVER,    /* makes an origin see another request than the one we keyed */
-    CLASS_PEER,     /* who asked, how, for which host: only from a trusted peer */
-    CLASS_FILL,     /* asks for less than the whole: not on a fill */
+enum kind {
+    KIND_PASS = 0, /* goes on */
+    KIND_HOP,      /* between the peer and us (RFC 9110, 7.6.1), or framing */
+    KIND_NEVER,    /* makes an origin see another request than the one we keyed */
+    KIND_PEER,     /* who asked: only from a trusted peer */
+    KIND_SHAPE,    /* for which host, by which scheme, where: likewise, and part of the key */
+    KIND_FILL,     /* asks for less than the whole: not on a fill */
 };
 
-static const uint8_t request_class[BW_F_COUNT] = {
-    [BW_F_CONNECTION] = CLASS_HOP,
-    [BW_F_CONTENT_LENGTH] = CLASS_HOP,
-    [BW_F_EXPECT] = CLASS_HOP, /* 100-continue is between us and the client */
-    [BW_F_HOST] = CLASS_HOP,
-    [BW_F_HTTP2_SETTINGS] = CLASS_HOP,
-    [BW_F_KEEP_ALIVE] = CLASS_HOP,
-    [BW_F_PROXY_AUTHENTICATE] = CLASS_HOP,
-    [BW_F_PROXY_AUTHENTICATION_INFO] = CLASS_HOP,
-    [BW_F_PROXY_AUTHORIZATION] = CLASS_HOP,
-    [BW_F_PROXY_CONNECTION] = CLASS_HOP,
-    [BW_F_TE] = CLASS_HOP,
-    [BW_F_TRAILER] = CLASS_HOP,
-    [BW_F_TRANSFER_ENCODING] = CLASS_HOP,
-    [BW_F_UPGRADE] = CLASS_HOP,
+static const uint8_t kind_by_id[BW_F_COUNT] = {
+    [BW_F_CONNECTION] = KIND_HOP,
+    [BW_F_CONTENT_LENGTH] = KIND_HOP,
+    [BW_F_EXPECT] = KIND_HOP, /* 100-continue is between us and the client */
+    [BW_F_HOST] = KIND_HOP,
+    [BW_F_HTTP2_SETTINGS] = KIND_HOP,
+    [BW_F_KEEP_ALIVE] = KIND_HOP,
+    [BW_F_PROXY_AUTHENTICATE] = KIND_HOP,
+    [BW_F_PROXY_AUTHENTICATION_INFO] = KIND_HOP,
+    [BW_F_PROXY_AUTHORIZATION] = KIND_HOP,
+    [BW_F_PROXY_CONNECTION] = KIND_HOP,
+    [BW_F_TE] = KIND_HOP,
+    [BW_F_TRAILER] = KIND_HOP,
+    [BW_F_TRANSFER_ENCODING] = KIND_HOP,
+    [BW_F_UPGRADE] = KIND_HOP,
 
-    [BW_F_PROXY] = CLASS_NEVER, /* becomes HTTP_PROXY in a CGI's environment */
-    [BW_F_X_HTTP_METHOD] = CLASS_NEVER,
-    [BW_F_X_HTTP_METHOD_OVERRIDE] = CLASS_NEVER,
-    [BW_F_X_METHOD_OVERRIDE] = CLASS_NEVER,
-    [BW_F_X_ORIGINAL_URL] = CLASS_NEVER,
-    [BW_F_X_REWRITE_URL] = CLASS_NEVER,
-    [BW_F_X_WAP_PROFILE] = CLASS_NEVER,
+    [BW_F_PROXY] = KIND_NEVER, /* becomes HTTP_PROXY in a CGI's environment */
+    [BW_F_X_HTTP_METHOD] = KIND_NEVER,
+    [BW_F_X_HTTP_METHOD_OVERRIDE] = KIND_NEVER,
+    [BW_F_X_METHOD_OVERRIDE] = KIND_NEVER,
+    [BW_F_X_ORIGINAL_URL] = KIND_NEVER,
+    [BW_F_X_REWRITE_URL] = KIND_NEVER,
+    [BW_F_X_WAP_PROFILE] = KIND_NEVER,
 
-    [BW_F_FORWARDED] = CLASS_PEER,
-    [BW_F_FRONT_END_HTTPS] = CLASS_PEER,
-    [BW_F_SURROGATE_CAPABILITY] = CLASS_PEER, /* who may be meant by Surrogate-Control */
-    [BW_F_X_FORWARDED_FOR] = CLASS_PEER,
-    [BW_F_X_FORWARDED_HOST] = CLASS_PEER,
-    [BW_F_X_FORWARDED_PORT] = CLASS_PEER,
-    [BW_F_X_FORWARDED_PREFIX] = CLASS_PEER,
-    [BW_F_X_FORWARDED_PROTO] = CLASS_PEER,
-    [BW_F_X_FORWARDED_SCHEME] = CLASS_PEER,
-    [BW_F_X_FORWARDED_SERVER] = CLASS_PEER,
-    [BW_F_X_HOST] = CLASS_PEER,
-    [BW_F_X_ORIGINAL_HOST] = CLASS_PEER,
-    [BW_F_X_REAL_IP] = CLASS_PEER,
+    [BW_F_SURROGATE_CAPABILITY] = KIND_PEER, /* who may be meant by Surrogate-Control */
+    [BW_F_X_FORWARDED_FOR] = KIND_PEER,
+    [BW_F_X_REAL_IP] = KIND_PEER,
 
-    [BW_F_IF_MATCH] = CLASS_FILL,
-    [BW_F_IF_MODIFIED_SINCE] = CLASS_FILL,
-    [BW_F_IF_NONE_MATCH] = CLASS_FILL,
-    [BW_F_IF_RANGE] = CLASS_FILL,
-    [BW_F_IF_UNMODIFIED_SINCE] = CLASS_FILL,
-    [BW_F_RANGE] = CLASS_FILL,
+    [BW_F_FORWARDED] = KIND_SHAPE,
+    [BW_F_FRONT_END_HTTPS] = KIND_SHAPE,
+    [BW_F_X_FORWARDED_HOST] = KIND_SHAPE,
+    [BW_F_X_FORWARDED_PORT] = KIND_SHAPE,
+    [BW_F_X_FORWARDED_PREFIX] = KIND_SHAPE,
+    [BW_F_X_FORWARDED_PROTO] = KIND_SHAPE,
+    [BW_F_X_FORWARDED_SCHEME] = KIND_SHAPE,
+    [BW_F_X_FORWARDED_SERVER] = KIND_SHAPE,
+    [BW_F_X_HOST] = KIND_SHAPE,
+    [BW_F_X_ORIGINAL_HOST] = KIND_SHAPE,
+
+    [BW_F_IF_MATCH] = KIND_FILL,
+    [BW_F_IF_MODIFIED_SINCE] = KIND_FILL,
+    [BW_F_IF_NONE_MATCH] = KIND_FILL,
+    [BW_F_IF_RANGE] = KIND_FILL,
+    [BW_F_IF_UNMODIFIED_SINCE] = KIND_FILL,
+    [BW_F_RANGE] = KIND_FILL,
 };
 
-/* Names without an id, each with its first letter and length to tell most others apart at once. */
+/* Names without an id; the first letter and the length tell most others apart at once. */
 static const struct {
     const char *name;
     uint8_t len;
-    uint8_t class;
+    uint8_t kind;
 } other_names[] = {
-    {"base-url", 8, CLASS_NEVER},           {"request-uri", 11, CLASS_NEVER},
-    {"x-base-url", 10, CLASS_NEVER},        {"x-http-path-override", 20, CLASS_NEVER},
-    {"x-original-method", 17, CLASS_NEVER}, {"x-original-path", 15, CLASS_NEVER},
-    {"x-original-uri", 14, CLASS_NEVER},    {"x-override-url", 14, CLASS_NEVER},
-    {"x-rewrite-uri", 13, CLASS_NEVER},     {"cf-connecting-ip", 16, CLASS_PEER},
-    {"client-ip", 9, CLASS_PEER},           {"fastly-client-ip", 16, CLASS_PEER},
-    {"forwarded-for", 13, CLASS_PEER},      {"true-client-ip", 14, CLASS_PEER},
-    {"x-client-ip", 11, CLASS_PEER},        {"x-cluster-client-ip", 19, CLASS_PEER},
-    {"x-originating-ip", 16, CLASS_PEER},   {"x-remote-addr", 13, CLASS_PEER},
-    {"x-remote-ip", 11, CLASS_PEER},        {"x-scheme", 8, CLASS_PEER},
-    {"x-url-scheme", 12, CLASS_PEER},
+    {"base-url", 8, KIND_NEVER},           {"request-uri", 11, KIND_NEVER},
+    {"x-base-url", 10, KIND_NEVER},        {"x-http-path-override", 20, KIND_NEVER},
+    {"x-original-method", 17, KIND_NEVER}, {"x-original-path", 15, KIND_NEVER},
+    {"x-original-uri", 14, KIND_NEVER},    {"x-override-url", 14, KIND_NEVER},
+    {"x-rewrite-uri", 13, KIND_NEVER},     {"cf-connecting-ip", 16, KIND_PEER},
+    {"client-ip", 9, KIND_PEER},           {"fastly-client-ip", 16, KIND_PEER},
+    {"forwarded-for", 13, KIND_PEER},      {"true-client-ip", 14, KIND_PEER},
+    {"x-client-ip", 11, KIND_PEER},        {"x-cluster-client-ip", 19, KIND_PEER},
+    {"x-forwarded", 11, KIND_PEER},        {"x-originating-ip", 16, KIND_PEER},
+    {"x-remote-addr", 13, KIND_PEER},      {"x-remote-ip", 11, KIND_PEER},
+    {"x-scheme", 8, KIND_SHAPE},           {"x-url-scheme", 12, KIND_SHAPE},
 };
 
-static enum class other_class(struct bw_slice name) {
-    if (memchr(name.base, '_', name.len) !=
-        NULL) return CLASS_NEVER; /* many origins read '_' as '-': a second spelling of any field */
-    if (bw_slice_starts(name, BW_S("x-forwarded"))) return CLASS_PEER;
-    if (bw_slice_starts(name, BW_S("x-breakwater-"))) return CLASS_NEVER;
-    for (size_t i = 0; i < BW_ARRAY_LEN(other_names); i++){
+/* Many origins read '_' as '-': a second spelling of any field. */
+static enum kind other_kind(struct bw_slice name)
+{
+    if (memchr(name.base, '_', name.len) != NULL || bw_slice_starts(name, BW_S("x-breakwater-")))
+        return KIND_NEVER;
+    for (size_t i = 0; i < BW_ARRAY_LEN(other_names); i++)
         if (name.len == other_names[i].len && name.base[0] == other_names[i].name[0] &&
-            memcmp(name.base, other_names[i].name, name.len) == 0) return (enum class)other_names[i]
-            .class;}
-return CLASS_PASS;
+            memcmp(name.base, other_names[i].name, name.len) == 0)
+            return (enum kind)other_names[i].kind;
+    return bw_slice_starts(name, BW_S("x-forwarded")) ? KIND_SHAPE : KIND_PASS;
 }
 
-static enum class class_of(const struct bw_field *f) {
-    return f->id != BW_F_OTHER ? (enum class)request_class[f->id] : other_class(f->name);
+static enum kind kind_of(const struct bw_field *f)
+{
+    return f->id != BW_F_OTHER ? (enum kind)kind_by_id[f->id] : other_kind(f->name);
 }
 
 /* ---- what Connection names ---- */
@@ -171,18 +174,19 @@ static bool is_named(const struct named *named, const struct bw_field *f)
 
 /* ---- requests ---- */
 
-/* Does a field of that class pass us at all? */
-static bool class_passes(enum class class, const struct bw_field *f, bool trusted, bool upgrade)
+/* Does a field of that kind pass us at all? */
+static bool kind_passes(enum kind kind, const struct bw_field *f, bool trusted, bool upgrade)
 {
-    switch (class) {
-    case CLASS_PASS:
-    case CLASS_FILL:
+    switch (kind) {
+    case KIND_PASS:
+    case KIND_FILL:
         return true;
-    case CLASS_HOP:
+    case KIND_HOP:
         return upgrade && f->id == BW_F_UPGRADE;
-    case CLASS_PEER:
+    case KIND_PEER:
+    case KIND_SHAPE:
         return trusted;
-    case CLASS_NEVER:
+    case KIND_NEVER:
         return false;
     }
     BW_UNREACHABLE();
@@ -198,7 +202,7 @@ bool bw_headers_clean(struct bw_fields *fields, bool trusted, bool upgrade)
     for (size_t i = 0; i < fields->n; i++) {
         const struct bw_field *f = &fields->v[i];
 
-        if (!class_passes(class_of(f), f, trusted, upgrade) || is_named(&named, f))
+        if (!kind_passes(kind_of(f), f, trusted, upgrade) || is_named(&named, f))
             continue;
         if (kept != i)
             fields->v[kept] = *f;
@@ -206,6 +210,81 @@ bool bw_headers_clean(struct bw_fields *fields, bool trusted, bool upgrade)
     }
     fields->n = kept;
     return true;
+}
+
+/* ---- what a trusted peer says of host, scheme and path ---- */
+
+/* A pair of a Forwarded member, up to the ';' that no quoted string holds (RFC 7239, 4). */
+static struct bw_slice cut_pair(struct bw_slice *rest)
+{
+    struct bw_slice pair;
+    bool quoted = false;
+    size_t i = 0;
+
+    for (; i < rest->len && (quoted || rest->base[i] != ';'); i++) {
+        if (rest->base[i] == '"')
+            quoted = !quoted;
+        else if (quoted && rest->base[i] == '\\' && i + 1 < rest->len)
+            i++;
+    }
+    pair = bw_slice(rest->base, i);
+    i += i < rest->len;
+    *rest = bw_slice(rest->base + i, rest->len - i);
+    return bw_slice_trim(pair);
+}
+
+static bool tells_addresses(struct bw_slice pair)
+{
+    struct bw_slice value, name = bw_slice_trim(bw_slice_cut(pair, '=', &value));
+
+    return bw_slice_eq_nocase(name, BW_S("for")) || bw_slice_eq_nocase(name, BW_S("by"));
+}
+
+/* No field holds a line end, so nobody can make two values of one. */
+static void append_said(struct bw_slice name, struct bw_slice value, struct bw_buf *out)
+{
+    bw_buf_slice(out, name);
+    bw_buf_char(out, ':');
+    bw_buf_slice(out, value);
+    bw_buf_char(out, '\n');
+}
+
+/* Without the addresses, or each client would have a key of its own. */
+static void append_forwarded(const struct bw_fields *fields, struct bw_buf *out)
+{
+    struct bw_list_iter it = {0};
+    struct bw_slice member;
+
+    while (bw_list_next(fields, BW_F_FORWARDED, &it, &member)) {
+        while (member.len > 0) {
+            struct bw_slice pair = cut_pair(&member);
+
+            if (!tells_addresses(pair))
+                append_said(bw_field_name(BW_F_FORWARDED), pair, out);
+        }
+    }
+}
+
+/* Just what we would say without it? */
+static bool says_nothing_new(const struct bw_field *f, struct bw_slice authority, bool https)
+{
+    if (f->id == BW_F_X_FORWARDED_HOST)
+        return bw_slice_eq(f->value, authority);
+    return f->id == BW_F_X_FORWARDED_PROTO &&
+           bw_slice_eq(f->value, https ? BW_S("https") : BW_S("http"));
+}
+
+void bw_headers_said(const struct bw_fields *fields, struct bw_slice authority, bool https,
+                     struct bw_buf *out)
+{
+    append_forwarded(fields, out);
+    for (size_t i = 0; i < fields->n; i++) {
+        const struct bw_field *f = &fields->v[i];
+
+        if (f->id != BW_F_FORWARDED && kind_of(f) == KIND_SHAPE &&
+            !says_nothing_new(f, authority, https))
+            append_said(f->name, f->value, out);
+    }
 }
 
 static void add(struct bw_fields *out, enum bw_field_id id, struct bw_slice value)
@@ -224,9 +303,9 @@ static bool is_replaced(const struct bw_forward *fw, enum bw_field_id id)
 static bool goes_on(const struct bw_forward *fw, const struct named *named,
                     const struct bw_field *f)
 {
-    enum class class = class_of(f);
+    enum kind kind = kind_of(f);
 
-    return class_passes(class, f, fw->trusted, fw->upgrade) && !(fw->fill && class == CLASS_FILL) &&
+    return kind_passes(kind, f, fw->trusted, fw->upgrade) && !(fw->fill && kind == KIND_FILL) &&
            !is_replaced(fw, f->id) && !is_named(named, f);
 }
 

@@ -203,6 +203,17 @@ static void filter_query(struct bw_request *rq)
         bw_slice(out, rq->target.path.len + (rq->target.has_query ? 1 + rq->target.query.len : 0));
 }
 
+static void note_what_was_said(struct bw_request *rq)
+{
+    struct bw_buf said = {0};
+
+    if (!rq->x->conn->peer_trusted)
+        return;
+    bw_headers_said(&rq->x->head.fields, rq->authority, rq->x->conn->tls, &said);
+    rq->said = copy_slice(rq, bw_buf_view(&said));
+    bw_buf_free(&said);
+}
+
 static void make_key(struct bw_request *rq)
 {
     struct bw_key_request k = {.https = rq->x->conn->tls,
@@ -210,6 +221,7 @@ static void make_key(struct bw_request *rq)
                                .path = rq->target.path,
                                .query = rq->target.query,
                                .has_query = rq->target.has_query,
+                               .said = rq->said,
                                .fields = &rq->x->head.fields};
 
     bw_key_make(&k, &rq->settings.key, bw_store_secret(rq->w->lookup.store),
@@ -226,8 +238,11 @@ void request_as_get(struct bw_request *rq, const struct bw_target *target,
                                  .query = target->query,
                                  .fields = &rq->x->head.fields,
                                  .https = rq->x->conn->tls};
-    struct bw_key_request k = {
-        .https = m.https, .authority = rq->authority, .path = target->path, .fields = m.fields};
+    struct bw_key_request k = {.https = m.https,
+                               .authority = rq->authority,
+                               .path = target->path,
+                               .said = rq->said,
+                               .fields = m.fields};
 
     bw_rules_match(conf->rules, &m, &conf->defaults, settings);
     k.query =
@@ -257,6 +272,7 @@ static enum step match(struct bw_request *rq)
     bw_rules_match(rq->snapshot->conf->rules, &m, &rq->snapshot->conf->defaults, &rq->settings);
     rq->policy = (struct bw_policy_request){head->method, &head->fields, &rq->settings};
     filter_query(rq);
+    note_what_was_said(rq);
     make_key(rq);
     rq->is_head = bw_slice_eq(head->method, BW_S("HEAD"));
     rq->has_range = bw_fields_find(&head->fields, BW_F_RANGE) != NULL;

@@ -69,6 +69,7 @@ struct bw_request {
     struct bw_target target;
     struct bw_slice authority, host;
     struct bw_slice origin_target; /* path and query without what a rule ignores */
+    struct bw_slice said;          /* of host, scheme and path by a trusted peer; keyed */
     bool is_head;
     bool has_range;
     struct bw_settings settings;

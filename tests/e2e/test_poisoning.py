@@ -68,6 +68,50 @@ def test_a_trusted_proxy_is_believed(edge, origin):
     assert origin.last("/news").headers["x-forwarded-for"] == "192.0.2.1, 127.0.0.1"
 
 
+@pytest.mark.parametrize("name, value", [
+    ("X-Forwarded-Host", "evil.test"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Scheme", "https"),
+    ("X-Forwarded-Port", "8443"), ("X-Forwarded-Prefix", "/evil"), ("X-Forwarded-Server", "evil.test"),
+    ("X-Host", "evil.test"), ("X-Original-Host", "evil.test"), ("Front-End-Https", "on"), ("X-Scheme", "https"),
+    ("X-Forwarded-User", "alice"), ("Forwarded", "for=192.0.2.1;host=evil.test"),
+])
+def test_what_a_trusted_proxy_says_of_the_request_is_part_of_the_key(edge, origin, name, value):
+    edge.configure(trusted_proxies=["127.0.0.0/8"])
+    origin.decides("/news", lambda r: Answer(str(r.headers.get(name)), cache_control="max-age=60"))
+
+    said = edge.get("/news", headers={name: value})
+    plain = edge.get("/news")
+
+    assert (said.cache, said.text) == ("miss", value)
+    assert plain.cache == "miss" and plain.text != value
+    assert edge.get("/news", headers={name: value}) == ("hit", value)
+    assert edge.get("/news") == ("hit", plain.text)
+
+
+def test_the_addresses_that_a_trusted_proxy_tells_are_not(edge, origin):
+    edge.configure(trusted_proxies=["127.0.0.0/8"])
+    origin.serves("/news", "today", cache_control="max-age=60")
+    edge.get("/news")
+
+    for number in range(3):
+        page = edge.get("/news", headers={"X-Forwarded-For": f"192.0.2.{number}", "X-Real-IP": f"192.0.2.{number}",
+                                          "Forwarded": f"for=192.0.2.{number}", "X-Forwarded-Host": "edge.test",
+                                          "X-Forwarded-Proto": "http"})
+        assert page.cache == "hit"
+
+
+def test_a_change_by_one_way_makes_the_page_of_every_way_invalid(edge, origin):
+    edge.configure(trusted_proxies=["127.0.0.0/8"])
+    origin.serves("/news", "today", cache_control="max-age=60")
+    ways = [{}, {"X-Forwarded-Proto": "https"}, {"X-Forwarded-Prefix": "/p"}]
+    for way in ways:
+        edge.get("/news", headers=way)
+
+    edge.post("/news", b"new", headers=ways[1])
+
+    for way in ways:
+        assert edge.get("/news", headers=way).cache == "miss"
+
+
 def test_fields_that_connection_names_stay_here(edge, origin):
     origin.serves("/news", "today")
 

@@ -2,8 +2,9 @@
  * key.h - what makes two requests ask for the same thing?
  *
  * Pure.  A key is a string of length-prefixed parts (no delimiter that a request could forge):
- * scheme, authority, path, query, and what rules add.  Its hash finds a record, the string itself
- * is stored and compared, so that a collision is a miss and never a foreign page.
+ * scheme, authority, path, query, what a trusted peer says and what rules add.  Its hash finds a
+ * record, the string itself is stored and compared, so that a collision is a miss and never a
+ * foreign page.
  *
  * The URL part alone has a hash of its own, the `primary`: what a purge of the URL names, whatever
  * rules added and however it varies.
@@ -26,6 +27,7 @@ struct bw_key_request {
     struct bw_slice authority; /* normal form */
     struct bw_slice path;      /* normal form */
     struct bw_slice query;     /* after bw_key_filter_query() */
+    struct bw_slice said;      /* what a trusted peer says of host and scheme; empty: nothing */
     const struct bw_fields *fields;
 };
 

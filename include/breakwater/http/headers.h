@@ -9,10 +9,12 @@
  *
  * Why so much is taken away from requests: what an origin trusts and the key does not know is how
  * caches are poisoned.  Fields that rename the host, the scheme, the path, the method or the
- * client pass only from peers that are trusted, or never.
+ * client pass only from peers that are trusted, or never; and those that pass are keyed, unless
+ * they only tell the client's address.
  */
 #pragma once
 
+#include "breakwater/base/buf.h"
 #include "breakwater/http/field.h"
 
 enum {
@@ -26,6 +28,14 @@ enum {
  * may bring.  With `upgrade` the Upgrade field stays.
  */
 bool bw_headers_clean(struct bw_fields *fields, bool trusted, bool upgrade);
+
+/*
+ * Appends what a trusted peer says of the request's host, scheme and path (X-Forwarded-Host,
+ * -Proto, -Prefix, Forwarded without its addresses, ...): the origin makes its pages by it, so it
+ * has to be part of the key.  Nothing where that is just what we would say ourselves.
+ */
+void bw_headers_said(const struct bw_fields *fields, struct bw_slice authority, bool https,
+                     struct bw_buf *out);
 
 /* What the request to the origin has of its own.  The result holds views of it. */
 struct bw_forward {

@@ -63,6 +63,30 @@ TEST(scheme_host_path_and_query_each_make_a_key_of_their_own)
     }
 }
 
+TEST(what_a_trusted_peer_says_makes_a_key_of_its_own_under_the_same_primary)
+{
+    const struct bw_slice names[] = {BW_S("x-plan")};
+    const struct bw_key_settings settings = {.headers = names, .headers_n = 1};
+    struct bw_key_request rq = request("/a", NULL);
+    struct made none, https, http, plan, both;
+    struct bw_hash a, b;
+
+    make(&none, rq, "", NULL);
+    make(&plan, rq, "x-plan: gold", &settings);
+    rq.said = BW_S("x-forwarded-proto:https\n");
+    make(&https, rq, "", NULL);
+    make(&both, rq, "x-plan: gold", &settings);
+    rq.said = BW_S("x-forwarded-proto:http\n");
+    make(&http, rq, "", NULL);
+    assert_false(same(&none.key, &https.key));
+    assert_false(same(&http.key, &https.key));
+    assert_false(same(&plan.key, &both.key));
+    assert_false(same(&https.key, &both.key));
+    a = bw_key_primary(&none.key, &secret);
+    b = bw_key_primary(&both.key, &secret);
+    assert_true(bw_hash_eq(&a, &b));
+}
+
 TEST(no_part_can_pretend_to_be_the_next)
 {
     struct made a, b;
@@ -218,6 +242,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(scheme_host_path_and_query_each_make_a_key_of_their_own),
+        RUN(what_a_trusted_peer_says_makes_a_key_of_its_own_under_the_same_primary),
         RUN(no_part_can_pretend_to_be_the_next),
         RUN(a_key_depends_on_the_secret_of_the_store),
         RUN(a_header_of_the_key_counts_with_all_its_lines),

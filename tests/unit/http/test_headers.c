@@ -75,6 +75,49 @@ TEST(a_connection_that_names_too_much_is_refused)
     assert_false(bw_headers_to_origin(&f.list, &(struct bw_forward){.fill = true}, &out));
 }
 
+static const struct {
+    const char *in;
+    const char *said;
+} said[] = {
+    {"accept: x\nx-forwarded-for: 1\nx-real-ip: 1\nx-forwarded: for=1\ncf-connecting-ip: 1", ""},
+    {"x-forwarded-proto: https", "x-forwarded-proto:https\n"},
+    {"x-forwarded-proto: http\nx-forwarded-host: shop.example", ""}, /* we would say so, too */
+    {"x-forwarded-host: evil.test\nx-host: a\nx-forwarded-prefix: /p\nx-scheme: s",
+     "x-forwarded-host:evil.test\nx-host:a\nx-forwarded-prefix:/p\nx-scheme:s\n"},
+    {"x-forwarded-user: alice", "x-forwarded-user:alice\n"},
+    {"forwarded: for=192.0.2.1;host=evil.test;proto=https, FOR=\"[2001:db8::1]:4711\" ; By=x",
+     "forwarded:host=evil.test\nforwarded:proto=https\n"},
+    {"forwarded: host=\"a;for=b\\\";for=c\";for=d", "forwarded:host=\"a;for=b\\\";for=c\"\n"},
+    {"forwarded: for=\"a;host=b\"\nforwarded: host=c", "forwarded:host=c\n"},
+};
+
+TEST(what_a_trusted_peer_says_of_the_request_is_told_without_addresses)
+{
+    for (size_t i = 0; i < BW_ARRAY_LEN(said); i++) {
+        struct bw_buf out = {0};
+        struct test_fields f;
+
+        bw_headers_said(fields(&f, said[i].in), BW_S("shop.example"), false, &out);
+        assert_text(bw_buf_view(&out), said[i].said);
+        bw_buf_free(&out);
+    }
+}
+
+/* What is keyed is what goes on: no field of that kind comes from anybody else. */
+TEST(nobody_else_says_anything_of_the_request)
+{
+    for (size_t i = 0; i < BW_ARRAY_LEN(said); i++) {
+        struct bw_buf out = {0};
+        struct test_fields f;
+
+        fields(&f, said[i].in);
+        assert_true(bw_headers_clean(&f.list, false, false));
+        bw_headers_said(&f.list, BW_S("shop.example"), false, &out);
+        assert_int_equal(out.len, 0);
+        bw_buf_free(&out);
+    }
+}
+
 static const struct bw_forward plain = {
     .host = BW_S("origin:8080"),
     .authority = BW_S("shop.example"),
@@ -248,6 +291,8 @@ int main(void)
         RUN(a_request_is_cleaned_when_it_is_admitted),
         RUN(upgrade_stays_where_it_is_wanted),
         RUN(a_connection_that_names_too_much_is_refused),
+        RUN(what_a_trusted_peer_says_of_the_request_is_told_without_addresses),
+        RUN(nobody_else_says_anything_of_the_request),
         RUN(the_origin_learns_who_asked_from_us),
         RUN(a_trusted_peer_is_believed),
         RUN(a_fill_asks_for_the_whole),
