@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 enum { DURATIONS_MAX = 128 };
+/* libh2o's pools: chunks kept by a thread at most, and what fills a quarter of one */
+enum { CHUNKS_KEPT = 16, QUARTER = 1000 };
 
 struct bw_loop {
     h2o_loop_t *h2o;
@@ -117,6 +119,33 @@ void bw_loop_free(struct bw_loop *l)
         h2o_timeout_dispose(l->h2o, &l->timeouts[i]);
     h2o_evloop_destroy(l->h2o);
     free(l);
+}
+
+/*
+ * Pools are made of chunks that begin with the pointer to the next one.  As many as a thread may
+ * keep are drawn into a pool, which takes the kept ones first, and freed instead of given back.
+ */
+static void free_kept_chunks(void)
+{
+    h2o_mem_pool_t pool;
+    struct st_h2o_mem_pool_chunk_t *chunk;
+
+    h2o_mem_init_pool(&pool);
+    for (unsigned i = 0; i < 4 * CHUNKS_KEPT; i++)
+        h2o_mem_alloc_pool(&pool, QUARTER);
+    while ((chunk = pool.chunks) != NULL) {
+        pool.chunks = *(struct st_h2o_mem_pool_chunk_t **)(void *)chunk;
+        free(chunk);
+    }
+}
+
+void bw_loop_thread_ends(void)
+{
+    h2o_mem_recycle_t *buffers = &h2o_socket_buffer_prototype.allocator;
+
+    while (buffers->cnt != 0)
+        free(h2o_mem_alloc_recycle(buffers, h2o_socket_buffer_prototype._initial_buf.capacity));
+    free_kept_chunks();
 }
 
 void bw_loop_run(struct bw_loop *l, int ms)

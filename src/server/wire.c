@@ -73,6 +73,7 @@ void bw_wire_context_init(struct bw_worker *w)
 void bw_wire_context_dispose(struct bw_worker *w)
 {
     struct bw_wire *wire = w->wire;
+    void *queue = w->ctx.queue;
 
     BW_ASSERT(h2o_linklist_is_empty(&w->conns) && h2o_linklist_is_empty(&wire->pending));
     BW_ASSERT(wire->open == NULL);
@@ -81,6 +82,7 @@ void bw_wire_context_dispose(struct bw_worker *w)
     bw_timer_stop(&wire->drain_timer);
     bw_next_cancel(&wire->drain_next);
     h2o_context_dispose(&w->ctx);
+    free(queue); /* which libh2o 2.2.5 destroys and does not free */
     h2o_config_dispose(&w->globalconf);
     free(wire->fields);
     free(wire->gather);

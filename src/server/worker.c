@@ -210,6 +210,7 @@ void *bw_worker_main(void *worker)
     while (!at_the_end(w))
         bw_loop_run(w->loop, w->drained ? ENDING_ROUND_MS : ROUND_MS);
     let_go(w);
+    bw_loop_thread_ends();
     atomic_fetch_sub(&w->server->running, 1);
     return NULL;
 }

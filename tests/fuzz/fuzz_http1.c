@@ -18,13 +18,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* libh2o does not free the queue of a loop that ends */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:h2o_multithread_create_queue\n";
-}
-
 enum { SENDS_MAX = 6, IN_VAIN_MAX = 50 };
 
 struct handling {

@@ -18,6 +18,8 @@ struct bw_loop;
 
 struct bw_loop *bw_loop_new(void);
 void bw_loop_free(struct bw_loop *l); /* no timer, item or message may be left */
+/* For a thread that ran a loop, last of all: gives back what libh2o keeps for each thread. */
+void bw_loop_thread_ends(void);
 /* One round: waits at most `ms` for something to do. */
 void bw_loop_run(struct bw_loop *l, int ms);
 h2o_loop_t *bw_loop_h2o(struct bw_loop *l);

@@ -25,13 +25,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* libh2o does not free the queue of a loop that ends, nor what a thread kept for its next buffer */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:h2o_multithread_create_queue\nleak:h2o_mem_alloc_recycle\n";
-}
-
 enum { WORLD_WORKERS = 4, WORLD_PATIENCE_S = 30 };
 
 #define NOTHING    0U
@@ -172,6 +165,7 @@ static inline void *work(void *arg)
     while (!wk->may_end || bw_fills_busy(w->fills, wk->index))
         bw_loop_run(wk->loop, 10);
     bw_loop_free(wk->loop);
+    bw_loop_thread_ends();
     return NULL;
 }
 

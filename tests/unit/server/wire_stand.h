@@ -23,13 +23,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* libh2o does not free the queue of a loop that ends */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:h2o_multithread_create_queue\n";
-}
-
 enum { HEARD_MAX = 1 << 20, PATIENCE_MS = 2000 };
 
 struct seen {
