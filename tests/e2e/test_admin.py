@@ -1,4 +1,5 @@
 """What Breakwater says of itself: figures, metrics, health, the access log."""
+import json
 import re
 import shutil
 import subprocess
@@ -99,18 +100,76 @@ def test_a_line_tells_the_request_and_its_outcome(edge, origin):
     assert line["bytes"] >= 6
 
 
-@pytest.mark.parametrize("field", ["User-Agent", "Referer"])
-def test_a_line_cannot_be_forged(edge, origin, field):
+@pytest.mark.parametrize("form", ["json", "combined"])
+@pytest.mark.parametrize("field", ["User-Agent", "Referer", "X-Forwarded-For", "Cookie", "X-Request-Id"])
+def test_a_line_cannot_be_forged(edge, origin, field, form):
+    edge.configure(log={"access": {"format": form}})
     origin.serves("/news", "monday", cache_control="max-age=60")
-    evil = 'x","status":500,"a":"\\" \t\x80\xff'
+    evil = 'x","status":500,"a":"\\" 500 \t\x80\xff'
 
     edge.get("/news", headers={field: evil})
     edge.get("/news")
+    edge.stop()
 
-    lines = edge.logged(2)
-    assert [line["status"] for line in lines] == [200, 200]
     raw = (edge.folder / "access.log").read_bytes()
     assert all(32 <= byte < 127 or byte == 10 for byte in raw)
+    lines = raw.decode().splitlines()
+    if form == "json":
+        assert [json.loads(line)["status"] for line in lines] == [200, 200]
+    else:
+        assert [re.match(r'127\.0\.0\.1 - - \[[^]]+\] "GET /news HTTP/1\.1" 200 6 ', line) is not None
+                for line in lines] == [True, True]
+
+
+@pytest.mark.parametrize("form", ["json", "combined"])
+@pytest.mark.parametrize("sent", [
+    b'GET /"a\\b HTTP/1.1\r\nHost: a\r\n\r\n',
+    b"GET /a\nforged HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET /\x1b[31m HTTP/1.1\r\nHost: a\r\n\r\n",
+    b'G"ET / HTTP/1.1\r\nHost: a\r\n\r\n',
+    b'GET / HTTP/1.1\r\nHost: a"b\r\n\r\n',
+    b"GET / HTTP/1.1\r\nHost: a\xe2\x80\xaeb\r\n\r\n",
+    b"\0\x01\x02\n\r\x85\r\n\r\n",
+    b"GET /%0a%0dforged HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+], ids=range(8))
+def test_no_request_is_more_than_one_line(edge, origin, sent, form):
+    edge.configure(log={"access": {"format": form}})
+
+    edge.raw(sent)
+    edge.stop()
+
+    raw = (edge.folder / "access.log").read_bytes()
+    assert raw.count(b"\n") == 1 and raw.endswith(b"\n")
+    assert all(32 <= byte < 127 for byte in raw[:-1])
+    if form == "json":
+        assert json.loads(raw)["status"] in (400, 404)
+
+
+def test_the_error_log_has_lines_of_ours_alone(edges, origin, certs):
+    """What a peer chose is in it escaped, or not at all: here the name in a certificate."""
+    evil = certs.another().server("evil.test")
+    tls = origin.__class__(tls=evil.server_context())
+    edge = edges(tls, log={"level": "debug"})
+
+    assert edge.get("/news").status == 502
+    edge.raw(b"GET /\x1b[31m HTTP/1.1\r\n\x0b\r\n\r\n")
+    edge.stop()
+    tls.stops()
+
+    raw = (edge.folder / "stderr.log").read_bytes()
+    assert all(32 <= byte < 127 or byte == 10 for byte in raw)
+    for line in raw.decode().splitlines():
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (debug|info|warn|error) ", line), line
+
+
+def test_the_id_of_a_request_is_ours(edge, origin):
+    origin.stops()
+
+    page = edge.get("/news", headers={"X-Request-Id": "forged"})
+
+    assert page.status == 502
+    assert page.headers["x-request-id"] != "forged"
+    assert edge.logged()[0]["id"] == page.headers["x-request-id"]
 
 
 def test_what_was_refused_is_logged_too(edge):

@@ -1,6 +1,9 @@
 """TLS to clients: certificates by SNI, versions, tickets, policies that do not mix."""
+import re
+import shutil
 import socket
 import ssl
+import subprocess
 
 import pytest
 
@@ -110,3 +113,41 @@ def test_a_client_certificate_can_be_demanded(edge, origin, certs):
     with pytest.raises((ssl.SSLError, ConnectionError, Broken)):
         edge.get("/news", tls=certs.client_context())
     assert origin.saw("/news") == 1
+
+
+@pytest.mark.parametrize("host, status", [("edge.test", 200), ("EDGE.test", 200), ("edge.test:443", 200),
+                                          ("other.test", 421), ("edge.test.evil", 421)])
+def test_with_client_certificates_the_host_is_that_of_the_handshake(edge, origin, certs, host, status):
+    origin.serves("/news", "today", cache_control="max-age=60")
+    edge.configure(listen=[{"address": f"127.0.0.1:{edge.port}", "tls": {
+        "certificates": [certs.server("edge.test").files], "client_ca": certs.ca}}])
+    mine = certs.server("client.test")
+    edge.tls = certs.client_context()
+    edge.tls.load_cert_chain(mine.certificate, mine.key)
+
+    assert edge.get("/news", host=host).status == status
+    assert origin.saw("/news") == (status == 200)
+
+
+def openssl(edge, *arguments, say=b""):
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{edge.running().port}", "-servername",
+                           "shop.test", *arguments], input=say, capture_output=True, timeout=20, check=False)
+    return (done.stdout + done.stderr).decode("latin-1")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl here")
+def test_no_early_data_is_taken(secure):
+    said = openssl(secure, "-tls1_3", "-ign_eof", say=b"GET /news HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+
+    assert "today" in said
+    assert re.findall(r"Max Early Data: (\d+)", said) == ["0"]
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl here")
+def test_a_client_cannot_make_us_shake_hands_again(secure, origin):
+    said = openssl(secure, "-tls1_2", say=b"R\nGET /news HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+
+    assert "RENEGOTIATING" in said
+    assert ":error:" in said, "a second handshake came about"
+    assert origin.saw("/news") == 0
+    assert secure.get("/news", host="shop.test", server_name="shop.test").text == "today"

@@ -55,6 +55,18 @@ TEST(what_is_not_stored_is_not_found)
     rig_end(rig);
 }
 
+/* Whoever knows the keys of one store finds no collisions in another (security.md 7). */
+TEST(each_store_has_a_secret_of_its_own)
+{
+    struct rig *one = rig_begin(64 * MIB), *other = rig_begin(64 * MIB);
+    static const struct bw_hash_secret none;
+
+    assert_memory_not_equal(bw_store_secret(one->s), bw_store_secret(other->s), sizeof(none));
+    assert_memory_not_equal(bw_store_secret(one->s), &none, sizeof(none));
+    rig_end(one);
+    rig_end(other);
+}
+
 TEST(everything_is_there_after_a_restart)
 {
     struct rig *rig = rig_begin(64 * MIB);
@@ -323,6 +335,7 @@ int main(void)
         RUN(a_small_response_comes_back_as_it_was_stored),
         RUN(a_large_response_comes_back_byte_by_byte),
         RUN(what_is_not_stored_is_not_found),
+        RUN(each_store_has_a_secret_of_its_own),
         RUN(everything_is_there_after_a_restart),
         RUN(an_objid_is_never_used_twice),
         RUN(bytes_from_before_the_start_are_not_taken_as_verified),
