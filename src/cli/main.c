@@ -15,7 +15,9 @@
 #include "breakwater/server/tls_front.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { STATUS_DONE, STATUS_NO, STATUS_WRONG };
 enum { STATS_PATIENCE_MS = 10000 };
@@ -256,12 +258,29 @@ static int dispatch(int argc, char **argv, struct bw_cli_flags *flags, struct bw
     return flags->help ? help_command(c, d) : c->run(flags, d);
 }
 
+/*
+ * Where 0, 1 or 2 is closed, a file or a client would get its number, and our messages with it.
+ * Not writable: what is printed to nowhere is still a failure.
+ */
+static void open_standard_descriptors(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct bw_cli_flags flags = {0};
     struct bw_diag d = {0};
-    int status = dispatch(argc, argv, &flags, &d);
+    int status;
 
+    open_standard_descriptors();
+    status = dispatch(argc, argv, &flags, &d);
     say(&d);
     bw_cli_flags_free(&flags);
     return status;

@@ -200,3 +200,16 @@ def test_flags_alone_are_enough(edge, origin, tmp_path):
     shown = breakwater("stats", "--admin", admin)
     assert shown.returncode == 0 and "offload" in shown.stdout.lower()
     assert breakwater("stats", "--admin", admin, "--json").stdout.lstrip().startswith("{")
+
+
+def test_closed_standard_descriptors_stay_out_of_the_way(edge, origin):
+    origin.serves("/news", "monday", cache_control="max-age=60")
+    edge.write()
+    edge.process = subprocess.Popen(["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', BINARY, "run", "--config",
+                                     str(edge.file), "--test-clock"])
+    until(edge.ready, "ready")
+
+    assert {str(pathlib.Path(f"/proc/{edge.pid}/fd/{number}").readlink()) for number in range(3)} == {"/dev/null"}
+    assert edge.get("/news") == ("miss", "monday")
+    printed = subprocess.run(["/bin/sh", "-c", '"$0" version >&-', BINARY], capture_output=True, text=True, check=False)
+    assert printed.returncode == 1 and "stdout" in printed.stderr
