@@ -42,6 +42,22 @@ static void check_values(struct bw_slice names, const struct bw_fields *request)
     bw_buf_free(&out);
 }
 
+/* A list by language is told from the request's own, whatever the request says. */
+static void check_in_language(struct bw_slice names, const struct bw_fields *request,
+                              struct bw_slice said)
+{
+    struct bw_field v[] = {{BW_S("content-language"), said, BW_F_CONTENT_LANGUAGE}};
+    const struct bw_fields response = {v, 1};
+    struct bw_slice language = bw_vary_content_language(&response);
+    struct bw_buf own = {0}, by_language = {0};
+
+    bw_vary_values(names, request, &codings, &own);
+    if (bw_vary_values_in(names, request, &codings, language, &by_language))
+        BW_ASSERT(!bw_slice_eq(bw_buf_view(&own), bw_buf_view(&by_language)));
+    bw_buf_free(&own);
+    bw_buf_free(&by_language);
+}
+
 static void check_encodings(const struct bw_fields *request)
 {
     char out[BW_VARY_CODINGS_TEXT_MAX], again[BW_VARY_CODINGS_TEXT_MAX];
@@ -86,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (bw_vary_parse(&response, &v) == BW_VARY_NAMES) {
         check_names(bw_vary_names(&v));
         check_values(bw_vary_names(&v), &request);
+        check_in_language(bw_vary_names(&v), &request, value);
     }
     check_encodings(&request);
     check_languages(&request);
