@@ -161,7 +161,7 @@ size_t bw_key_size(const struct bw_key_request *rq, const struct bw_key_settings
     size_t n = 1 + 3 * PREFIX + rq->authority.len + rq->path.len + rq->query.len;
 
     if (rq->said.len != 0)
-        n += 2 * PREFIX + rq->said.len;
+        n += (size_t)2 * PREFIX + rq->said.len;
     for (size_t i = 0; i < settings->headers_n; i++)
         n += pair_size(rq->fields, settings->headers[i], next_header);
     for (size_t i = 0; i < settings->cookies_n; i++)

@@ -1,5 +1,5 @@
-"""Pages of one person that a cache is talked into keeping for all (security.md 7): by an address that looks like a file,
-by cookies, by credentials.
+"""Pages of one person that a cache is talked into keeping for all (security.md 7): by an address that looks like a
+file, by cookies, by credentials.
 """
 import pytest
 

@@ -1,7 +1,7 @@
 """Clients that take their time: each is given up after what is configured, and costs the others nothing.
 
-The table of slow clients of security.md 3, in milliseconds: nothing sent, a head, a body or an answer that moves byte by
-byte.  A byte comes often enough to keep a clock alive that every byte restarts.
+The table of slow clients of security.md 3, in milliseconds: nothing sent, a head, a body or an answer that moves byte
+by byte.  A byte comes often enough to keep a clock alive that every byte restarts.
 """
 import socket
 import time

@@ -137,7 +137,8 @@ def openssl(edge, *arguments, say=b""):
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl here")
 def test_no_early_data_is_taken(secure):
-    said = openssl(secure, "-tls1_3", "-ign_eof", say=b"GET /news HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+    said = openssl(secure, "-tls1_3", "-ign_eof",
+                   say=b"GET /news HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
 
     assert "today" in said
     assert re.findall(r"Max Early Data: (\d+)", said) == ["0"]
