@@ -97,12 +97,12 @@ struct bw_request {
 
     /* the response */
     struct bw_reply reply;
-    bool responding; /* h2o_start_response() was called */
     struct span *spans;
     unsigned spans_n, span_at;
     uint64_t span_position;
     char *buffer;       /* of w->buffers, while a send of stored bytes is under way */
     char *small_buffer; /* the request's own, where there was none */
+    bool responding;    /* h2o_start_response() was called */
     bool read_whole;    /* the stored body is being read from its first byte to its last */
 
     /* what happened: Cache-Status, log, figures */
