@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum { KEY_MAX = 511, LIST_PIECE = 512 };
@@ -233,35 +234,59 @@ static bool walk_leaf(struct walk *w, const struct bw_page *p)
     return true;
 }
 
-/* The disk is told of all children before the first is waited for. */
-static void read_ahead(const struct bw_inspection *in, const struct bw_page *p)
+/* What the kernel has in memory costs one call. */
+static bool read_now(const struct bw_inspection *in, uint64_t number, char *bytes)
 {
-    for (unsigned i = 0; i < p->n; i++)
+    struct iovec to = {bytes, BW_PAGE_SIZE};
+
+    return is_page_number(in, number, 1) &&
+           preadv2(in->fd, &to, 1, (off_t)(number * BW_PAGE_SIZE), RWF_NOWAIT) == BW_PAGE_SIZE;
+}
+
+/* The disk is told of all children from `i` on before that one is waited for. */
+static void read_ahead(const struct bw_inspection *in, const struct bw_page *p, unsigned i)
+{
+    for (; i < p->n; i++)
         posix_fadvise(in->fd, (off_t)(bw_page_node(p, i).page * BW_PAGE_SIZE), BW_PAGE_SIZE,
                       POSIX_FADV_WILLNEED);
 }
 
-static bool walk_page(struct walk *w, uint64_t number, unsigned level)
+static bool walk_page(struct walk *w, uint64_t number, unsigned level, bool have);
+
+static bool walk_branch(struct walk *w, const struct bw_page *p, unsigned level)
+{
+    char *below = w->pages + ((size_t)level + 1) * BW_PAGE_SIZE;
+    bool announced = false;
+
+    w->counted.branch_pages++;
+    for (unsigned i = 0; i < p->n; i++) {
+        struct bw_node child = bw_page_node(p, i);
+        bool have = read_now(w->in, child.page, below);
+        if (!have && !announced)
+            read_ahead(w->in, p, i);
+        announced |= !have;
+        /* the first key of a branch says nothing, and is mostly empty */
+        if ((i > 0 && !follows(w, child.key, true)) || !walk_page(w, child.page, level + 1, have))
+            return false;
+    }
+    return true;
+}
+
+/* `have`: its bytes are there already. */
+static bool walk_page(struct walk *w, uint64_t number, unsigned level, bool have)
 {
     char *bytes = w->pages + (size_t)level * BW_PAGE_SIZE;
     struct bw_page p;
 
-    if (is_stopped(w->in) || !claim(w->in, number, 1) || !read_page(w->in, number, bytes, &p))
+    if (is_stopped(w->in) || !claim(w->in, number, 1) ||
+        (!have && !read_at(w->in->fd, bytes, BW_PAGE_SIZE, number * BW_PAGE_SIZE)) ||
+        !bw_page_read(bw_slice(bytes, BW_PAGE_SIZE), number, &p))
         return false;
     if (level + 1 == w->tree->depth)
         return p.kind != BW_PAGE_BRANCH && walk_leaf(w, &p);
     /* one child alone is allowed nowhere but among the free pages */
-    if (p.kind != BW_PAGE_BRANCH || (p.n < 2 && w->tree != &w->in->free))
-        return false;
-    w->counted.branch_pages++;
-    read_ahead(w->in, &p);
-    for (unsigned i = 0; i < p.n; i++) {
-        struct bw_node child = bw_page_node(&p, i);
-        /* the first key of a branch says nothing, and is mostly empty */
-        if ((i > 0 && !follows(w, child.key, true)) || !walk_page(w, child.page, level + 1))
-            return false;
-    }
-    return true;
+    return p.kind == BW_PAGE_BRANCH && (p.n > 1 || w->tree == &w->in->free) &&
+           walk_branch(w, &p, level);
 }
 
 static bool walk_tree(struct bw_inspection *in, const struct bw_tree *tree, bw_inspect_fn each,
@@ -272,7 +297,7 @@ static bool walk_tree(struct bw_inspection *in, const struct bw_tree *tree, bw_i
     if (tree->root == BW_TREE_NONE)
         return true;
     w.pages = bw_alloc((size_t)tree->depth * BW_PAGE_SIZE);
-    bool sound = walk_page(&w, tree->root, 0) && w.counted.entries == tree->entries &&
+    bool sound = walk_page(&w, tree->root, 0, false) && w.counted.entries == tree->entries &&
                  w.counted.branch_pages == tree->branch_pages &&
                  w.counted.leaf_pages == tree->leaf_pages &&
                  w.counted.overflow_pages == tree->overflow_pages;
