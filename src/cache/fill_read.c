@@ -283,6 +283,8 @@ enum bw_next_bytes bw_fill_next(struct bw_waiter *w, size_t most, struct bw_piec
     BW_ASSERT(w->sending_n == 0);
     pthread_mutex_lock(&f->lock);
     next = look_for_bytes(f, w, most, out);
+    if (next != BW_BYTES_PARKED)
+        set_parked(w, false); /* it may look before it is woken, and is to be woken no more */
     pthread_mutex_unlock(&f->lock);
     if (next == BW_BYTES_MEMORY || next == BW_BYTES_STORE)
         w->state = BW_WAITER_SENDING;
