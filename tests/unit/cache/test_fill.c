@@ -344,24 +344,6 @@ TEST(variants_are_fetched_once_each)
     world_end(w);
 }
 
-TEST(variants_held_before_the_note_still_cost_one_fetch_each)
-{
-    struct world *w = world_new(3, MEMORY, NULL);
-    struct origin o = page("vary: x-lang\ncache-control: max-age=60");
-    struct client *c[20];
-
-    c[0] = go(ask(w, 0, &o, "x-lang: en"));
-    bw_gate_hold("owner.note");
-    allow(w, &o, EVERYTHING);
-    until(w, bw_gate_waiting("owner.note") >= 1);
-    for (unsigned i = 1; i < 20; i++)
-        c[i] = go(ask(w, 1 + i % 2, &o, i % 2 == 0 ? "x-lang: en" : "x-lang: de"));
-    bw_gate_release("owner.note");
-    crowd_is_served(c, 20);
-    assert_int_equal(o.fetches, 2);
-    world_end(w);
-}
-
 /* ---- errors ---- */
 
 TEST(a_sick_origin_is_asked_twice_whatever_the_crowd)
@@ -670,7 +652,6 @@ int main(void)
         RUN(no_cache_is_stored_by_one_at_a_time_and_asked_about_each_time),
         RUN(a_record_that_is_about_to_land_is_waited_for),
         RUN(variants_are_fetched_once_each),
-        RUN(variants_held_before_the_note_still_cost_one_fetch_each),
         RUN(a_sick_origin_is_asked_twice_whatever_the_crowd),
         RUN(without_a_head_all_are_told_the_cause_once),
         RUN(a_body_cut_short_breaks_every_reader_and_is_not_stored),
