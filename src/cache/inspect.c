@@ -235,7 +235,7 @@ static bool walk_leaf(struct walk *w, const struct bw_page *p)
 }
 
 /* What the kernel has in memory costs one call. */
-static bool read_now(const struct bw_inspection *in, uint64_t number, char *bytes)
+static bool read_now(const struct bw_inspection *in, uint64_t number, void *bytes)
 {
     struct iovec to = {bytes, BW_PAGE_SIZE};
 
