@@ -33,7 +33,9 @@ struct bw_store_options {
 
 /*
  * Opens or creates.  A store of another format version, or a damaged one, is renamed aside with a
- * warning and a new one begun.  Starts the writer thread and loads the index in the background.
+ * warning and a new one begun (docs/decisions/0008).  Starts the writer thread, which inspects the
+ * rest of the file and loads the index; waits for that 300 ms at most, then it goes on in the
+ * background, and what is to be stored waits in the queue.
  * NULL: `why` (at least 256 bytes) holds one line with the reason and the cure.
  */
 struct bw_store *bw_store_open(const struct bw_store_options *o, char *why, size_t why_len);
@@ -94,7 +96,7 @@ void bw_reader_release(struct bw_reader *r);
  * Cold pages: an io thread touches what `key` or (objid, offset, n) needs and then calls `done` on
  * that io thread; the caller's `done` posts a message home.  The item is the caller's and must live
  * until then.  Bounded queue; false: full (the caller reads in place: its next read of the same
- * thing does not answer BW_ERR_BUSY).
+ * thing does not answer BW_ERR_BUSY; before bw_store_loaded() it finds nothing).
  */
 struct bw_warm {
     struct bw_warm *next;
