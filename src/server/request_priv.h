@@ -87,8 +87,8 @@ struct bw_request {
     struct bw_timer wait_timer;
     struct bw_next head_later;
     const struct bw_fill_head *fill_head;
-    bool waited;    /* was there before the head */
-    bool sick_once; /* rule 16: the second failure is final */
+    bool waited;     /* was there before the head */
+    int sick_status; /* rule 16: of the first failure, the second one is final; 0: none yet */
     bool overdue_once;
     bool in_flight; /* the head went out alone: no send before proceed() */
 

@@ -51,7 +51,7 @@ static struct bw_join join_for(struct bw_request *rq)
                         .seen = rq->found.seen,
                         .may_lead = !rq->is_head,
                         .alone = rq->snapshot->conf->cache.collapse_waiters == 0,
-                        .second = rq->sick_once};
+                        .second = rq->sick_status != 0};
 
     if (rq->found.varies) {
         j.variant = &rq->found.variant;
@@ -147,7 +147,7 @@ enum step step_fill(struct bw_request *rq)
     case BW_JOINED_PASS:
         return STEP_PASS;
     case BW_JOINED_SICK:
-        return answer(rq, rq->fwd_status, BW_OUTCOME_ERROR, BW_REASON_ORIGIN_STATUS);
+        return answer(rq, rq->sick_status, BW_OUTCOME_ERROR, BW_REASON_ORIGIN_STATUS);
     }
     BW_UNREACHABLE();
 }
@@ -192,8 +192,8 @@ static enum step sick(struct bw_request *rq, const struct bw_fill_head *head)
         rq->fill_head = head;
         return STEP_STREAM;
     }
-    if (!rq->sick_once) {
-        rq->sick_once = true;
+    if (rq->sick_status == 0) {
+        rq->sick_status = status;
         leave(rq);
         return STEP_LOOKUP;
     }

@@ -129,3 +129,21 @@ def test_what_lies_damaged_in_the_store_is_fetched_anew(edge, origin, size):
     assert page.body == body
     assert page.cache == "miss"
     assert edge.get("/news") == ("hit", body.decode())
+
+
+def test_who_was_sent_back_by_a_sick_answer_gets_it_when_nobody_is_to_ask_again(edge, origin, clock):
+    origin.serves("/news", "monday", cache_control="max-age=60, stale-while-revalidate=20")
+    edge.get("/news")
+    origin.serves("/news", "sorry", status=503)
+    clock.advance(78)
+    assert edge.get("/news").cache == "updating"  # and the refresh behind it fails
+    origin.has_answered("/news", times=2)
+    edge.is_idle()
+    clock.advance(3)
+
+    with origin.holding("/news"):
+        crowd = edge.together(2, "/news")
+        edge.has_waiting(2)
+
+    assert [page.status for page in crowd] == [503, 503]
+    assert origin.saw("/news") == 3
