@@ -43,12 +43,12 @@ static void write_log(struct bw_request *rq, uint64_t duration_us)
                              .reason = rq->reason,
                              .duration_us = duration_us,
                              .origin_us = (uint64_t)rq->origin_us,
-                             .server = -1,
+                             .server = rq->server,
                              .rule = rule_name(rq),
                              .tls = rq->x->conn->tls};
 
     e.request_id = bw_slice(id, (size_t)(bw_text_hex(id, rq->id) - id));
-    if (rq->settings.pool < rq->snapshot->conf->pools_n && rq->fetches != 0)
+    if (rq->settings.pool < rq->snapshot->conf->pools_n && rq->origin_us != 0)
         e.pool = rq->snapshot->conf->pools[rq->settings.pool].name;
     bw_access_log_write(rq->w->log, &e);
 }

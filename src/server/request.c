@@ -43,8 +43,16 @@ static enum step refuse(struct bw_request *rq, int status, enum bw_reason why)
     return answer(rq, status, BW_OUTCOME_REFUSED, why);
 }
 
+void waited_for_origin(struct bw_request *rq)
+{
+    if (rq->asked_us != 0)
+        rq->origin_us += bw_clock_mono_us() - rq->asked_us;
+    rq->asked_us = 0;
+}
+
 enum step answer(struct bw_request *rq, int status, enum bw_outcome outcome, enum bw_reason why)
 {
+    waited_for_origin(rq);
     rq->answer_status = status;
     rq->outcome = outcome;
     rq->reason = why;
@@ -367,6 +375,7 @@ static void done(struct bw_exchange *x, bool complete)
     if (!complete && !rq->responding)
         rq->outcome = BW_OUTCOME_ABORTED;
     rq->complete = complete;
+    waited_for_origin(rq);
     account(rq);
     cold_abandon(rq);
     fill_abandon(rq);
@@ -392,6 +401,7 @@ static struct bw_request *request_new(struct bw_exchange *x)
     rq->snapshot = snapshot_take(rq->w->snapshot);
     rq->now_ms = bw_clock_ms();
     rq->id = bw_rand_next(&rq->w->rand);
+    rq->server = -1;
     x->request = rq;
     x->done = done;
     return rq;

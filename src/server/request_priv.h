@@ -115,13 +115,17 @@ struct bw_request {
     uint64_t bytes_from_origin;
     int answer_status; /* STEP_ANSWER */
     bool complete;     /* done: everything was sent */
+    int64_t asked_us;  /* it waits for the origin since then; 0: it does not */
     int64_t origin_us; /* waited for the origin, so far */
+    int server;        /* that answered, as its pool counts; -1: none, or not known */
 };
 
 /* ---- request.c ---- */
 void resume(struct bw_request *rq, enum step next);
 /* Answer with a response of our own: sets status, outcome and reason and names the step. */
 enum step answer(struct bw_request *rq, int status, enum bw_outcome outcome, enum bw_reason why);
+/* The origin has answered, or will not: the wait for it is counted. */
+void waited_for_origin(struct bw_request *rq);
 /* Why the origin could not be had, as a status: 502, 503, 504. */
 int reason_status(enum bw_reason why);
 

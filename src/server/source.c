@@ -97,6 +97,8 @@ static void on_head(void *ctx, const struct bw_response_head *head)
         r.length = 0;
     add_date(&out, r.answered_ms, date);
     r.fields = &out;
+    if (s->leader != NULL)
+        s->leader->server = bw_fetch_server(s->fetch);
     bw_fill_on_head(s->fill, &r);
     free(out.v);
 }

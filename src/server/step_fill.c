@@ -25,6 +25,7 @@ static void woken(struct bw_waiter *w)
 
 static void leave(struct bw_request *rq)
 {
+    waited_for_origin(rq);
     bw_timer_stop(&rq->wait_timer);
     bw_next_cancel(&rq->head_later);
     if (rq->leading != NULL)
@@ -132,9 +133,11 @@ enum step step_fill(struct bw_request *rq)
     rq->waiter.end = UINT64_MAX;
     switch (bw_fill_join(rq->w->fills, &rq->waiter, &j, woken)) {
     case BW_JOINED_LEADS:
+        rq->asked_us = bw_clock_mono_us();
         rq->leading = source_start(rq, rq->waiter.fill, true);
         return STEP_LOOK;
     case BW_JOINED_WAITS:
+        rq->asked_us = bw_clock_mono_us();
         rq->collapsed = true;
         arm_wait(rq);
         return STEP_LOOK;
@@ -242,6 +245,7 @@ static void note_hit(struct bw_request *rq, const struct bw_fill_head *head)
 {
     rq->outcome = BW_OUTCOME_HIT;
     rq->reason = BW_REASON_NONE;
+    rq->origin_us = 0;
     rq->collapsed = false;
     rq->has_ttl = true;
     rq->ttl_s = head->terms.lifetime_s - bw_policy_age_s(&head->terms, bw_clock_ms());
@@ -322,6 +326,7 @@ static enum step start_response(struct bw_request *rq)
     bool aged = head->revalidated || (head->storing && !rq->waiter.leads);
     enum shape shape;
 
+    waited_for_origin(rq);
     note_outcome(rq, head);
     reply_from(rq, head->status, head->reason, fields,
                aged ? bw_policy_age_s(&head->terms, bw_clock_ms()) : -1);

@@ -29,7 +29,6 @@ struct passing {
     bool paused;
     bool final_sent;
     uint64_t received; /* bytes of the response body */
-    uint64_t began_us;
     struct bw_fields trailers;
     struct tunnel *tunnel;
     struct deposit *deposit; /* what is also to be stored, or NULL */
@@ -208,7 +207,8 @@ static void on_head(void *ctx, const struct bw_response_head *head)
         fail(p, BW_REASON_BAD_RESPONSE);
         return;
     }
-    rq->origin_us = bw_clock_mono_us() - (int64_t)p->began_us;
+    rq->server = bw_fetch_server(p->fetch);
+    waited_for_origin(rq);
     rq->generator = (h2o_generator_t){proceed, NULL};
     invalidate(rq, head);
     p->deposit = deposit_new(rq, head);
@@ -369,7 +369,7 @@ enum step step_pass(struct bw_request *rq)
     p = request_alloc(rq, sizeof(*p));
     memset(p, 0, sizeof(*p));
     p->rq = rq;
-    p->began_us = (uint64_t)bw_clock_mono_us();
+    rq->asked_us = bw_clock_mono_us();
     rq->passing = p;
     rq->fetches++;
     rq->stored = rq->has_ttl = rq->collapsed = false; /* that was said of what is not sent */

@@ -212,3 +212,22 @@ def test_a_page_of_unknown_length_is_stored_too(edge, origin):
         page = edge.get(path)
         assert page == ("hit", letter * 100000)
         assert page.headers["content-length"] == "100000"
+
+
+def test_the_log_tells_who_answered_and_how_long_that_took(edge, origin):
+    edge.configure(workers=1)  # one log, in order
+    origin.serves("/news", "monday", cache_control="max-age=60")
+    origin.serves("/basket", "yours", cache_control="no-store")
+    edge.get("/news")
+    edge.post("/basket", b"x")
+    edge.get("/news")
+    origin.dies("/gone", after=0)
+    edge.get("/gone")
+
+    fetched, passed, hit, failed = edge.logged(4)
+
+    for line in (fetched, passed):
+        assert (line["pool"], line["server"]) == ("origin", 0)
+        assert 0 < line["origin_us"] <= line["duration_us"]
+    assert failed["pool"] == "origin"
+    assert not {"pool", "server", "origin_us"} & set(hit)
