@@ -81,15 +81,11 @@ void admin_answer(struct bw_request *rq)
     struct bw_admin_request ask = {.method = head->method};
     struct bw_admin_response out;
     struct bw_slice body;
-    char *copy;
     h2o_iovec_t v;
 
     ask.path = bw_slice_cut(head->target, '?', &ask.query);
     bw_admin_handle(rq->w->server->admin, &ask, &out);
-    copy = request_alloc(rq, out.body.len + 1);
-    if (out.body.len != 0)
-        memcpy(copy, out.body.base, out.body.len);
-    body = bw_slice(copy, out.body.len);
+    body = request_copy(rq, bw_buf_view(&out.body));
     bw_buf_free(&out.body);
     rq->reply.fields.v = request_alloc(rq, REPLY_EXTRA_FIELDS * sizeof(struct bw_field));
     rq->reply.status = out.status;

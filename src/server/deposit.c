@@ -86,8 +86,7 @@ struct deposit *deposit_new(struct bw_request *rq, const struct bw_response_head
     d->policy = (struct bw_policy_request){rq->x->head.method, &rq->x->head.fields, &d->settings};
     if (!copy_fields(d, head) || !is_to_be_kept(d, head->status))
         return NULL;
-    d->reason = bw_slice(h2o_strdup(&rq->x->req.pool, head->reason.base, head->reason.len).base,
-                         head->reason.len);
+    d->reason = request_copy(rq, head->reason);
     return bw_budget_take(rq->w->budget, DEPOSIT_MOST) ? d : NULL;
 }
 

@@ -133,15 +133,6 @@ static void one_part(struct bw_request *rq, const struct bw_range *range, uint64
     rq->spans_n = 1;
 }
 
-static struct bw_slice pool_copy(struct bw_request *rq, struct bw_buf *b)
-{
-    char *copy = request_alloc(rq, b->len);
-
-    if (b->len != 0)
-        memcpy(copy, b->base, b->len);
-    return bw_slice(copy, b->len);
-}
-
 static void several_parts(struct bw_request *rq, const struct bw_ranges *ranges, uint64_t length)
 {
     const struct bw_field *type = bw_fields_find(&rq->reply.fields, BW_F_CONTENT_TYPE);
@@ -155,13 +146,13 @@ static void several_parts(struct bw_request *rq, const struct bw_ranges *ranges,
     for (size_t i = 0; i < ranges->n; i++) {
         bw_buf_clear(&b);
         bw_multipart_head(&m, i, &b);
-        rq->spans[rq->spans_n++] = (struct span){.memory = pool_copy(rq, &b)};
+        rq->spans[rq->spans_n++] = (struct span){.memory = request_copy(rq, bw_buf_view(&b))};
         rq->spans[rq->spans_n++] =
             (struct span){.first = ranges->v[i].first, .end = ranges->v[i].last + 1};
     }
     bw_buf_clear(&b);
     bw_multipart_end(&m, &b);
-    rq->spans[rq->spans_n++] = (struct span){.memory = pool_copy(rq, &b)};
+    rq->spans[rq->spans_n++] = (struct span){.memory = request_copy(rq, bw_buf_view(&b))};
     bw_buf_free(&b);
     keep_only(rq, but_content_type);
     reply_add(rq, BW_F_CONTENT_TYPE, bw_slice(text, bw_multipart_type(&m, text)));
@@ -263,7 +254,7 @@ static struct bw_slice allowed_methods(struct bw_request *rq)
         bw_buf_str(&b, ", ");
         bw_buf_slice(&b, limits->methods[i]);
     }
-    copy = pool_copy(rq, &b);
+    copy = request_copy(rq, bw_buf_view(&b));
     bw_buf_free(&b);
     return copy;
 }
@@ -293,7 +284,7 @@ enum step step_answer(struct bw_request *rq)
 
     a.request_id = id_text(rq);
     bw_answer_body(&a, form, &b);
-    body = pool_copy(rq, &b);
+    body = request_copy(rq, bw_buf_view(&b));
     bw_buf_free(&b);
     rq->has_ttl = rq->stored = false;
     rq->settings.browser_ttl_s = BW_TTL_UNSET;

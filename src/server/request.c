@@ -93,7 +93,7 @@ void *request_alloc(struct bw_request *rq, size_t n)
     return p != NULL ? p : h2o_mem_alloc_pool(&rq->x->req.pool, n);
 }
 
-static struct bw_slice copy_slice(struct bw_request *rq, struct bw_slice s)
+struct bw_slice request_copy(struct bw_request *rq, struct bw_slice s)
 {
     char *copy = request_alloc(rq, s.len + 1);
 
@@ -110,8 +110,8 @@ struct bw_fields request_copy_fields(struct bw_request *rq, const struct bw_fiel
         enum bw_field_id id = in->v[i].id;
 
         out.v[i].id = id;
-        out.v[i].value = copy_slice(rq, in->v[i].value);
-        out.v[i].name = id != BW_F_OTHER ? bw_field_name(id) : copy_slice(rq, in->v[i].name);
+        out.v[i].value = request_copy(rq, in->v[i].value);
+        out.v[i].name = id != BW_F_OTHER ? bw_field_name(id) : request_copy(rq, in->v[i].name);
     }
     return out;
 }
@@ -218,7 +218,7 @@ static void note_what_was_said(struct bw_request *rq)
     if (!rq->x->conn->peer_trusted)
         return;
     bw_headers_said(&rq->x->head.fields, rq->authority, rq->x->conn->tls, &said);
-    rq->said = copy_slice(rq, bw_buf_view(&said));
+    rq->said = request_copy(rq, bw_buf_view(&said));
     bw_buf_free(&said);
 }
 

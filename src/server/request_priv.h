@@ -131,6 +131,7 @@ int reason_status(enum bw_reason why);
 
 /* Views of the request that live as long as its exchange. */
 void *request_alloc(struct bw_request *rq, size_t n);
+struct bw_slice request_copy(struct bw_request *rq, struct bw_slice s);
 struct bw_fields request_copy_fields(struct bw_request *rq, const struct bw_fields *in);
 /* How this client would ask to read that target, which is neither this method nor this path: the
  * settings of the rules, and the key by which it is found. */

@@ -167,12 +167,7 @@ static bool make_reply(struct passing *p, const struct bw_response_head *head, b
         return false;
     copy = request_copy_fields(rq, &out);
     rq->fwd_status = head->status;
-    reply_from(rq, head->status, bw_slice("", 0), &copy, -1);
-    rq->reply.reason =
-        head->reason.len == 0
-            ? head->reason
-            : bw_slice(h2o_strdup(&rq->x->req.pool, head->reason.base, head->reason.len).base,
-                       head->reason.len);
+    reply_from(rq, head->status, request_copy(rq, head->reason), &copy, -1);
     rq->reply.length = BW_LENGTH_UNKNOWN;
     if (head->framing == BW_FRAMING_LENGTH)
         rq->reply.length = head->content_length;
