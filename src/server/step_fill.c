@@ -98,6 +98,16 @@ static enum step stale_or(struct bw_request *rq, enum bw_reason why)
     return answer(rq, reason_status(why), BW_OUTCOME_ERROR, why);
 }
 
+/* The same where the origin answered, but sick. */
+static enum step stale_or_sick(struct bw_request *rq, int status)
+{
+    leave(rq);
+    rq->fwd_status = status;
+    if (may_be_stale(rq) && rq->found.usable.on_5xx)
+        return deliver_stale(rq, BW_REASON_ORIGIN_STATUS);
+    return answer(rq, status, BW_OUTCOME_ERROR, BW_REASON_ORIGIN_STATUS);
+}
+
 /* Rule 30. */
 static void overdue(struct bw_timer *t)
 {
@@ -150,7 +160,7 @@ enum step step_fill(struct bw_request *rq)
     case BW_JOINED_PASS:
         return STEP_PASS;
     case BW_JOINED_SICK:
-        return answer(rq, rq->sick_status, BW_OUTCOME_ERROR, BW_REASON_ORIGIN_STATUS);
+        return stale_or_sick(rq, rq->sick_status);
     }
     BW_UNREACHABLE();
 }
@@ -200,8 +210,7 @@ static enum step sick(struct bw_request *rq, const struct bw_fill_head *head)
         leave(rq);
         return STEP_LOOKUP;
     }
-    leave(rq);
-    return answer(rq, status, BW_OUTCOME_ERROR, BW_REASON_ORIGIN_STATUS);
+    return stale_or_sick(rq, status);
 }
 
 enum step step_look(struct bw_request *rq)
