@@ -14,9 +14,11 @@ import collections
 import contextlib
 import random
 import re
+import select
 import socket
 import ssl
 import threading
+import traceback
 
 from .origin import Answer
 from .wire import Broken, request, until
@@ -108,6 +110,7 @@ class Visitor:
     def __init__(self, storm, number):
         self.storm, self.random = storm, random.Random(f"{storm.seed} {number}")
         self.who, self.sort, self.tags = f"v{number}", "abc"[number % 3], {}
+        self.doing = ""  # on this connection
         self.scheme = None  # http and https are two pages, and a POST to one leaves the other alone
         self.slow = None  # a connection with an answer that is read a little now and then
 
@@ -116,7 +119,7 @@ class Visitor:
             try:
                 self.visits()
             except TimeoutError as fault:
-                self.storm.faults.append(f"{self.who} was left waiting: {fault!r}")
+                self.storm.faults.append(f"{self.who}, {self.doing}: was left waiting: {fault!r}")
             except ConnectionRefusedError as fault:
                 if not self.storm.draining:
                     self.storm.faults.append(f"{self.who} was not let in: {fault!r}")
@@ -124,18 +127,20 @@ class Visitor:
             except (OSError, Broken, ssl.SSLError) as loss:
                 self.storm.seen[type(loss).__name__] += 1
             except Exception as fault:  # noqa: any fault at all is what this looks for
-                self.storm.faults.append(f"{self.who}: {fault!r}")
-        if self.slow is not None:
-            self.slow.close()
+                self.storm.faults.append(f"{self.who}, {self.doing}: {fault!r} {traceback.format_exc(limit=-2)}")
+        self.puts_down()
 
     def visits(self):
         address, tls = self.random.choice(self.storm.addresses)
         self.scheme = "https" if tls else "http"
+        self.doing = self.scheme
         with self.storm.edge.connect(address=address, tls=tls) as client:
             for _ in range(self.random.randint(1, 8)):
                 actions = [self.gets] * 6 + [self.asks_again] * 3 + [self.cuts] * 3 + [
                     self.posts, self.heads, self.pipelines, self.leaves, self.idles, self.talks_rubbish]
-                if not self.random.choice(actions)(client) or self.storm.over.is_set():
+                action = self.random.choice(actions)
+                self.doing = f"{self.doing[-200:]} {action.__name__}"
+                if not action(client) or self.storm.over.is_set():
                     return
 
     # --- what they do; True: the connection is still good
@@ -155,6 +160,7 @@ class Visitor:
     def asks(self, client, path, method="GET", **headers):
         floor = self.floor(path)
         client.send(self.head_of(path, method, **headers))
+        self.doing += f" {path}"
         page = client.page(method)
         return page, self.judges(path, floor, page, method, headers)
 
@@ -181,6 +187,7 @@ class Visitor:
 
     def posts(self, client):
         path = self.chooses()
+        self.doing += f" {path}"
         body = b"x" * self.random.choice([0, 10, 100000])
         if self.random.random() < 0.5:
             client.send(request("POST", path, body=body))
@@ -199,13 +206,16 @@ class Visitor:
 
     def pipelines(self, client):
         paths = [self.chooses() for _ in range(self.random.randint(2, 5))]
+        self.doing += f" {paths}"
         floors = [self.floor(path) for path in paths]
         client.send(b"".join(self.head_of(path) for path in paths))
         return all(self.judges(path, floor, client.page(), "GET", {}) for path, floor in zip(paths, floors))
 
     def leaves(self, client):
         """In mid-answer: in good order, by a reset, or without having read anything."""
-        client.send(self.head_of(self.chooses()))
+        path = self.chooses()
+        self.doing += f" {path}"
+        client.send(self.head_of(path))
         if self.random.random() < 0.7:
             client.more(self.random.choice([1, 100, 70000]))
         if self.random.random() < 0.5 and not isinstance(client.socket, ssl.SSLSocket):
@@ -218,10 +228,16 @@ class Visitor:
             self.slow = self.storm.edge.connect()
             self.slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             self.slow.send(self.head_of(f"/large/{self.random.randrange(PAGES)}"))
-        elif not self.slow.more(self.random.choice([1, 4096])) or self.random.random() < 0.1:
-            self.slow.close()
-            self.slow = None
+        elif select.select([self.slow.socket], [], [], 0)[0] and not self.slow.more(self.random.choice([1, 4096])):
+            self.puts_down()
+        elif self.random.random() < 0.1:
+            self.puts_down()
         return True
+
+    def puts_down(self):
+        if self.slow is not None:
+            self.slow.close()
+        self.slow = None
 
     def talks_rubbish(self, client):
         with contextlib.suppress(OSError):

@@ -233,7 +233,9 @@ class Client:
     def head(self):
         """One response head, interim or final."""
         first, *lines = self.upto(b"\r\n\r\n").split(b"\r\n")
-        version, status, reason = re.fullmatch(rb"(HTTP/1\.[01]) (\d{3}) ?(.*)", first).groups()
+        line = re.fullmatch(rb"(HTTP/1\.[01]) (\d{3}) ?(.*)", first)
+        assert line is not None, f"not a status line: {first[:200]!r}"
+        version, status, reason = line.groups()
         return Page(int(status), reason.decode("latin-1"), Fields.of(lines), version.decode())
 
     def body_into(self, page, method):
