@@ -53,7 +53,7 @@ static void write_log(struct bw_request *rq, uint64_t duration_us)
     bw_access_log_write(rq->w->log, &e);
 }
 
-void account(struct bw_request *rq)
+void bw_account(struct bw_request *rq)
 {
     struct bw_figures_sample s = {.outcome = rq->outcome,
                                   .reason = rq->reason,
@@ -75,7 +75,7 @@ void account(struct bw_request *rq)
         write_log(rq, s.duration_us);
 }
 
-void admin_answer(struct bw_request *rq)
+void bw_admin_answer(struct bw_request *rq)
 {
     struct bw_request_head *head = &rq->x->head;
     struct bw_admin_request ask = {.method = head->method};
@@ -85,17 +85,17 @@ void admin_answer(struct bw_request *rq)
 
     ask.path = bw_slice_cut(head->target, '?', &ask.query);
     bw_admin_handle(rq->w->server->admin, &ask, &out);
-    body = request_copy(rq, bw_buf_view(&out.body));
+    body = bw_request_copy(rq, bw_buf_view(&out.body));
     bw_buf_free(&out.body);
-    rq->reply.fields.v = request_alloc(rq, REPLY_EXTRA_FIELDS * sizeof(struct bw_field));
+    rq->reply.fields.v = bw_request_alloc(rq, REPLY_EXTRA_FIELDS * sizeof(struct bw_field));
     rq->reply.status = out.status;
     rq->reply.reason = bw_status_reason(out.status);
     rq->reply.length = body.len;
-    reply_add(rq, BW_F_CONTENT_TYPE, bw_slice_str(out.type));
-    reply_add(rq, BW_F_CACHE_CONTROL, BW_S("no-store"));
+    bw_reply_add(rq, BW_F_CONTENT_TYPE, bw_slice_str(out.type));
+    bw_reply_add(rq, BW_F_CACHE_CONTROL, BW_S("no-store"));
     if (out.allow != NULL)
-        reply_add(rq, BW_F_ALLOW, bw_slice_str(out.allow));
-    respond(rq);
+        bw_reply_add(rq, BW_F_ALLOW, bw_slice_str(out.allow));
+    bw_respond(rq);
     v = h2o_iovec_init(body.base, body.len);
     h2o_send(&rq->x->req, &v, body.len != 0 ? 1 : 0, H2O_SEND_STATE_FINAL);
 }

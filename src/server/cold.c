@@ -31,7 +31,7 @@ static void home(struct bw_message *m)
     if (rq == NULL)
         return;
     rq->cold = NULL;
-    resume(rq, next);
+    bw_resume(rq, next);
 }
 
 static void warmed(struct bw_warm *w)
@@ -41,8 +41,8 @@ static void warmed(struct bw_warm *w)
     bw_loop_post(c->w->loop, &c->message, home);
 }
 
-enum step wait_for_pages(struct bw_request *rq, const struct bw_hash *key, uint64_t objid,
-                         uint64_t offset, enum step next)
+enum step bw_wait_for_pages(struct bw_request *rq, const struct bw_hash *key, uint64_t objid,
+                            uint64_t offset, enum step next)
 {
     struct cold *c = bw_zalloc(sizeof(*c));
 
@@ -58,7 +58,7 @@ enum step wait_for_pages(struct bw_request *rq, const struct bw_hash *key, uint6
     return STEP_WAIT;
 }
 
-void cold_abandon(struct bw_request *rq)
+void bw_cold_abandon(struct bw_request *rq)
 {
     if (rq->cold != NULL)
         rq->cold->rq = NULL;

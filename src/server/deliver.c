@@ -19,7 +19,7 @@ enum {
 
 static void whole_body(struct bw_request *rq, uint64_t length)
 {
-    rq->spans = request_alloc(rq, sizeof(*rq->spans));
+    rq->spans = bw_request_alloc(rq, sizeof(*rq->spans));
     rq->spans[0] = (struct span){.first = 0, .end = length};
     rq->spans_n = length != 0 ? 1 : 0;
     rq->read_whole = !rq->found.hit.verified;
@@ -33,30 +33,30 @@ static void proceed(h2o_generator_t *generator, h2o_req_t *req)
 
     (void)req;
     if (!send_views(rq))
-        resume(rq, STEP_SEND);
+        bw_resume(rq, STEP_SEND);
 }
 
-enum step step_deliver(struct bw_request *rq)
+enum step bw_step_deliver(struct bw_request *rq)
 {
     const struct bw_entry *e = &rq->found.entry;
 
     if (rq->outcome == BW_OUTCOME_HIT || rq->outcome == BW_OUTCOME_UPDATING)
         bw_index_touch(bw_store_index(rq->w->lookup.store), &rq->found.hit);
-    reply_from(rq, e->terms.status, e->reason, &e->fields, rq->found.usable.age_s);
+    bw_reply_from(rq, e->terms.status, e->reason, &e->fields, rq->found.usable.age_s);
     rq->read_whole = false;
-    if (shape_reply(rq, &e->fields, e->body_len) == SHAPE_WHOLE)
+    if (bw_shape_reply(rq, &e->fields, e->body_len) == SHAPE_WHOLE)
         whole_body(rq, e->body_len);
     rq->span_at = 0;
     rq->span_position = rq->spans_n != 0 ? rq->spans[0].first : 0;
     rq->generator = (h2o_generator_t){proceed, NULL};
     if (!rq->is_head && rq->spans_n != 0)
         return STEP_SEND;
-    respond(rq);
-    send_end(rq);
+    bw_respond(rq);
+    bw_send_end(rq);
     return STEP_WAIT;
 }
 
-enum step deliver_stale(struct bw_request *rq, enum bw_reason why)
+enum step bw_deliver_stale(struct bw_request *rq, enum bw_reason why)
 {
     rq->outcome = BW_OUTCOME_STALE;
     rq->reason = why;
@@ -117,7 +117,7 @@ static void take_buffer(struct bw_request *rq, struct gather *g)
     if (g->buffer != NULL)
         return;
     if (rq->small_buffer == NULL)
-        rq->small_buffer = request_alloc(rq, SMALL_BUFFER);
+        rq->small_buffer = bw_request_alloc(rq, SMALL_BUFFER);
     g->buffer = rq->small_buffer;
     g->room = SMALL_BUFFER;
 }
@@ -176,12 +176,12 @@ static enum step broken(struct bw_request *rq)
     if (!rq->responding && rq->lookups < LOOKUPS_MAX)
         return STEP_LOOKUP;
     if (!rq->responding)
-        respond(rq);
-    send_broken(rq);
+        bw_respond(rq);
+    bw_send_broken(rq);
     return STEP_WAIT;
 }
 
-enum step step_send(struct bw_request *rq)
+enum step bw_step_send(struct bw_request *rq)
 {
     struct gather g = {.n = 0};
     enum gathered how = gather(rq, &g);
@@ -191,12 +191,12 @@ enum step step_send(struct bw_request *rq)
     if (how == GATHER_COLD && g.n == 0) {
         const struct bw_hash none = {{0}};
 
-        return wait_for_pages(rq, &none, rq->found.entry.objid, rq->span_position, STEP_SEND);
+        return bw_wait_for_pages(rq, &none, rq->found.entry.objid, rq->span_position, STEP_SEND);
     }
     if (rq->span_at == rq->spans_n && rq->read_whole && rq->reply.status != 206)
         bw_index_verified(bw_store_index(rq->w->lookup.store), &rq->found.hit);
     if (!rq->responding)
-        respond(rq);
+        bw_respond(rq);
     h2o_send(&rq->x->req, g.v, g.n,
              rq->span_at == rq->spans_n ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
     return STEP_WAIT;
@@ -231,7 +231,7 @@ static bool send_views(struct bw_request *rq)
     rq->span_position += accepted;
     if (rq->span_position == rq->spans[0].end) {
         rq->span_at = rq->spans_n;
-        send_end(rq);
+        bw_send_end(rq);
     }
     return taken;
 }

@@ -33,9 +33,9 @@ static bool shows_its_url(struct bw_request *rq, const struct bw_response_head *
 
     if (f == NULL || head->status != 200 || !bw_slice_eq(rq->x->head.method, BW_S("POST")))
         return false;
-    own = own_reference(rq, f->value);
+    own = bw_own_reference(rq, f->value);
     return own.len != 0 &&
-           bw_target_normalise(own, request_alloc(rq, own.len + 1), target) == BW_TARGET_OK &&
+           bw_target_normalise(own, bw_request_alloc(rq, own.len + 1), target) == BW_TARGET_OK &&
            bw_slice_eq(target->whole, rq->target.whole);
 }
 
@@ -60,15 +60,15 @@ static bool copy_fields(struct deposit *d, const struct bw_response_head *head)
 {
     struct bw_fields out;
 
-    out.v = request_alloc(d->rq, (head->fields.n + 1) * sizeof(struct bw_field));
+    out.v = bw_request_alloc(d->rq, (head->fields.n + 1) * sizeof(struct bw_field));
     if (!bw_headers_from_origin(&head->fields, false, &out))
         return false;
-    d->fields = request_copy_fields(d->rq, &out);
-    add_date(&d->fields, d->answered_ms, d->date);
+    d->fields = bw_request_copy_fields(d->rq, &out);
+    bw_add_date(&d->fields, d->answered_ms, d->date);
     return true;
 }
 
-struct deposit *deposit_new(struct bw_request *rq, const struct bw_response_head *head)
+struct deposit *bw_deposit_new(struct bw_request *rq, const struct bw_response_head *head)
 {
     struct bw_target target;
     struct deposit *d;
@@ -77,27 +77,27 @@ struct deposit *deposit_new(struct bw_request *rq, const struct bw_response_head
         return NULL;
     if (head->framing == BW_FRAMING_LENGTH && head->content_length > DEPOSIT_MOST)
         return NULL;
-    d = request_alloc(rq, sizeof(*d));
+    d = bw_request_alloc(rq, sizeof(*d));
     *d = (struct deposit){
         .rq = rq, .answered_ms = bw_clock_ms(), .seen = bw_store_purge_seq(rq->w->lookup.store)};
     d->asked_ms = d->answered_ms - rq->origin_us / 1000;
     /* the rules for GET: they say by what it will be found, and may forbid it, too */
-    request_as_get(rq, &target, &d->settings, &d->key);
+    bw_request_as_get(rq, &target, &d->settings, &d->key);
     d->policy = (struct bw_policy_request){rq->x->head.method, &rq->x->head.fields, &d->settings};
     if (!copy_fields(d, head) || !is_to_be_kept(d, head->status))
         return NULL;
-    d->reason = request_copy(rq, head->reason);
+    d->reason = bw_request_copy(rq, head->reason);
     return bw_budget_take(rq->w->budget, DEPOSIT_MOST) ? d : NULL;
 }
 
-void deposit_add(struct deposit *d, struct bw_slice bytes)
+void bw_deposit_add(struct deposit *d, struct bw_slice bytes)
 {
     d->too_large = d->too_large || bytes.len > DEPOSIT_MOST - d->body.len;
     if (!d->too_large)
         bw_buf_slice(&d->body, bytes);
 }
 
-void deposit_store(struct deposit *d)
+void bw_deposit_store(struct deposit *d)
 {
     struct bw_fill_response r = {.status = 200,
                                  .reason = d->reason,
@@ -115,7 +115,7 @@ void deposit_store(struct deposit *d)
         bw_fill_deposit(d->rq->w->fills, &j, &r, bw_buf_view(&d->body));
 }
 
-void deposit_free(struct deposit *d)
+void bw_deposit_free(struct deposit *d)
 {
     bw_buf_free(&d->body);
     bw_budget_give(d->rq->w->budget, DEPOSIT_MOST);

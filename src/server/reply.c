@@ -10,7 +10,7 @@
 
 #include "request_priv.h"
 
-void reply_add(struct bw_request *rq, enum bw_field_id id, struct bw_slice value)
+void bw_reply_add(struct bw_request *rq, enum bw_field_id id, struct bw_slice value)
 {
     rq->reply.fields.v[rq->reply.fields.n++] =
         (struct bw_field){.name = bw_field_name(id), .value = value, .id = id};
@@ -18,7 +18,7 @@ void reply_add(struct bw_request *rq, enum bw_field_id id, struct bw_slice value
 
 static struct bw_slice number(struct bw_request *rq, uint64_t n)
 {
-    char *text = request_alloc(rq, BW_TEXT_NUMBER_MAX);
+    char *text = bw_request_alloc(rq, BW_TEXT_NUMBER_MAX);
 
     return bw_slice(text, (size_t)(bw_text_u64(text, n) - text));
 }
@@ -32,11 +32,11 @@ static void add_cache_status(struct bw_request *rq)
                                 .has_ttl = rq->has_ttl,
                                 .stored = rq->stored,
                                 .collapsed = rq->collapsed};
-    char *text = request_alloc(rq, BW_CACHE_STATUS_MAX);
+    char *text = bw_request_alloc(rq, BW_CACHE_STATUS_MAX);
 
     if (rq->x->conn->peer_trusted)
         s.key = rq->target.whole;
-    reply_add(rq, BW_F_CACHE_STATUS, bw_slice(text, bw_cache_status_format(&s, text)));
+    bw_reply_add(rq, BW_F_CACHE_STATUS, bw_slice(text, bw_cache_status_format(&s, text)));
 }
 
 /* A rule's browser_ttl replaces what the response says to the client's own cache. */
@@ -55,22 +55,22 @@ static void add_browser_ttl(struct bw_request *rq)
     if (rq->settings.browser_ttl_s == BW_TTL_UNSET)
         return;
     if (rq->settings.browser_ttl_s == BW_TTL_OFF) {
-        reply_add(rq, BW_F_CACHE_CONTROL, BW_S("no-cache"));
+        bw_reply_add(rq, BW_F_CACHE_CONTROL, BW_S("no-cache"));
         return;
     }
-    text = request_alloc(rq, sizeof(prefix) + BW_TEXT_NUMBER_MAX);
+    text = bw_request_alloc(rq, sizeof(prefix) + BW_TEXT_NUMBER_MAX);
     end = bw_text_u64(bw_text_str(text, prefix), (uint64_t)rq->settings.browser_ttl_s);
-    reply_add(rq, BW_F_CACHE_CONTROL, bw_slice(text, (size_t)(end - text)));
+    bw_reply_add(rq, BW_F_CACHE_CONTROL, bw_slice(text, (size_t)(end - text)));
 }
 
-void reply_from(struct bw_request *rq, int status, struct bw_slice reason,
-                const struct bw_fields *fields, int64_t age_s)
+void bw_reply_from(struct bw_request *rq, int status, struct bw_slice reason,
+                   const struct bw_fields *fields, int64_t age_s)
 {
     struct bw_reply *r = &rq->reply;
 
     r->status = status;
     r->reason = reason;
-    r->fields.v = request_alloc(rq, (fields->n + REPLY_EXTRA_FIELDS) * sizeof(struct bw_field));
+    r->fields.v = bw_request_alloc(rq, (fields->n + REPLY_EXTRA_FIELDS) * sizeof(struct bw_field));
     r->fields.n = 0;
     for (size_t i = 0; i < fields->n; i++) {
         enum bw_field_id id = fields->v[i].id;
@@ -81,9 +81,9 @@ void reply_from(struct bw_request *rq, int status, struct bw_slice reason,
         r->fields.v[r->fields.n++] = fields->v[i];
     }
     add_browser_ttl(rq);
-    reply_add(rq, BW_F_VIA, bw_slice_str(rq->w->via));
+    bw_reply_add(rq, BW_F_VIA, bw_slice_str(rq->w->via));
     if (age_s >= 0) /* RFC 9111, 5.1 */
-        reply_add(rq, BW_F_AGE, number(rq, (uint64_t)age_s));
+        bw_reply_add(rq, BW_F_AGE, number(rq, (uint64_t)age_s));
     add_cache_status(rq);
 }
 
@@ -121,14 +121,14 @@ static bool but_content_type(enum bw_field_id id, bool has_etag)
 
 static void one_part(struct bw_request *rq, const struct bw_range *range, uint64_t length)
 {
-    char *text = request_alloc(rq, BW_RANGE_TEXT_MAX);
+    char *text = bw_request_alloc(rq, BW_RANGE_TEXT_MAX);
 
     keep_only(rq, but_content_range);
-    reply_add(rq, BW_F_CONTENT_RANGE, bw_slice(text, bw_range_text(range, length, text)));
+    bw_reply_add(rq, BW_F_CONTENT_RANGE, bw_slice(text, bw_range_text(range, length, text)));
     rq->reply.status = 206;
     rq->reply.reason = bw_status_reason(206);
     rq->reply.length = range->last - range->first + 1;
-    rq->spans = request_alloc(rq, sizeof(*rq->spans));
+    rq->spans = bw_request_alloc(rq, sizeof(*rq->spans));
     rq->spans[0] = (struct span){.first = range->first, .end = range->last + 1};
     rq->spans_n = 1;
 }
@@ -138,24 +138,24 @@ static void several_parts(struct bw_request *rq, const struct bw_ranges *ranges,
     const struct bw_field *type = bw_fields_find(&rq->reply.fields, BW_F_CONTENT_TYPE);
     struct bw_multipart m;
     struct bw_buf b = {0};
-    char *text = request_alloc(rq, BW_MULTIPART_TYPE_MAX);
+    char *text = bw_request_alloc(rq, BW_MULTIPART_TYPE_MAX);
 
     bw_multipart_init(&m, ranges, length, type != NULL ? type->value : BW_S(""),
                       bw_rand_next(&rq->w->rand));
-    rq->spans = request_alloc(rq, SPANS_MAX * sizeof(*rq->spans));
+    rq->spans = bw_request_alloc(rq, SPANS_MAX * sizeof(*rq->spans));
     for (size_t i = 0; i < ranges->n; i++) {
         bw_buf_clear(&b);
         bw_multipart_head(&m, i, &b);
-        rq->spans[rq->spans_n++] = (struct span){.memory = request_copy(rq, bw_buf_view(&b))};
+        rq->spans[rq->spans_n++] = (struct span){.memory = bw_request_copy(rq, bw_buf_view(&b))};
         rq->spans[rq->spans_n++] =
             (struct span){.first = ranges->v[i].first, .end = ranges->v[i].last + 1};
     }
     bw_buf_clear(&b);
     bw_multipart_end(&m, &b);
-    rq->spans[rq->spans_n++] = (struct span){.memory = request_copy(rq, bw_buf_view(&b))};
+    rq->spans[rq->spans_n++] = (struct span){.memory = bw_request_copy(rq, bw_buf_view(&b))};
     bw_buf_free(&b);
     keep_only(rq, but_content_type);
-    reply_add(rq, BW_F_CONTENT_TYPE, bw_slice(text, bw_multipart_type(&m, text)));
+    bw_reply_add(rq, BW_F_CONTENT_TYPE, bw_slice(text, bw_multipart_type(&m, text)));
     rq->reply.status = 206;
     rq->reply.reason = bw_status_reason(206);
     rq->reply.length = bw_multipart_length(&m);
@@ -163,10 +163,10 @@ static void several_parts(struct bw_request *rq, const struct bw_ranges *ranges,
 
 static void unsatisfiable(struct bw_request *rq, uint64_t length)
 {
-    char *text = request_alloc(rq, BW_RANGE_TEXT_MAX);
+    char *text = bw_request_alloc(rq, BW_RANGE_TEXT_MAX);
 
     keep_only(rq, but_content_type);
-    reply_add(rq, BW_F_CONTENT_RANGE, bw_slice(text, bw_range_unsatisfied_text(length, text)));
+    bw_reply_add(rq, BW_F_CONTENT_RANGE, bw_slice(text, bw_range_unsatisfied_text(length, text)));
     rq->reply.status = 416;
     rq->reply.reason = bw_status_reason(416);
     rq->reply.length = 0;
@@ -197,7 +197,7 @@ static enum shape shape_range(struct bw_request *rq, const struct bw_fields *sto
     return SHAPE_PARTS;
 }
 
-enum shape shape_reply(struct bw_request *rq, const struct bw_fields *stored, uint64_t length)
+enum shape bw_shape_reply(struct bw_request *rq, const struct bw_fields *stored, uint64_t length)
 {
     rq->reply.length = length;
     rq->spans_n = 0;
@@ -217,19 +217,19 @@ enum shape shape_reply(struct bw_request *rq, const struct bw_fields *stored, ui
 
 /* ---- sending ---- */
 
-void respond(struct bw_request *rq)
+void bw_respond(struct bw_request *rq)
 {
     BW_ASSERT(!rq->responding);
     rq->responding = true;
     bw_exchange_respond(rq->x, &rq->reply, &rq->generator);
 }
 
-void send_end(struct bw_request *rq)
+void bw_send_end(struct bw_request *rq)
 {
     h2o_send(&rq->x->req, NULL, 0, H2O_SEND_STATE_FINAL);
 }
 
-void send_broken(struct bw_request *rq)
+void bw_send_broken(struct bw_request *rq)
 {
     h2o_send(&rq->x->req, NULL, 0, H2O_SEND_STATE_ERROR);
 }
@@ -238,7 +238,7 @@ void send_broken(struct bw_request *rq)
 
 static struct bw_slice id_text(struct bw_request *rq)
 {
-    char *text = request_alloc(rq, BW_TEXT_NUMBER_MAX);
+    char *text = bw_request_alloc(rq, BW_TEXT_NUMBER_MAX);
 
     return bw_slice(text, (size_t)(bw_text_hex(text, rq->id) - text));
 }
@@ -254,7 +254,7 @@ static struct bw_slice allowed_methods(struct bw_request *rq)
         bw_buf_str(&b, ", ");
         bw_buf_slice(&b, limits->methods[i]);
     }
-    copy = request_copy(rq, bw_buf_view(&b));
+    copy = bw_request_copy(rq, bw_buf_view(&b));
     bw_buf_free(&b);
     return copy;
 }
@@ -263,17 +263,17 @@ static void answer_fields(struct bw_request *rq, enum bw_answer_form form)
 {
     static const struct bw_fields none = {NULL, 0};
 
-    reply_from(rq, rq->answer_status, bw_status_reason(rq->answer_status), &none, -1);
-    reply_add(rq, BW_F_X_REQUEST_ID, id_text(rq));
-    reply_add(rq, BW_F_CACHE_CONTROL, BW_S("no-store"));
+    bw_reply_from(rq, rq->answer_status, bw_status_reason(rq->answer_status), &none, -1);
+    bw_reply_add(rq, BW_F_X_REQUEST_ID, id_text(rq));
+    bw_reply_add(rq, BW_F_CACHE_CONTROL, BW_S("no-store"));
     if (rq->answer_status == 405)
-        reply_add(rq, BW_F_ALLOW, allowed_methods(rq));
+        bw_reply_add(rq, BW_F_ALLOW, allowed_methods(rq));
     if (rq->answer_status == 503)
-        reply_add(rq, BW_F_RETRY_AFTER, BW_S("5"));
-    reply_add(rq, BW_F_CONTENT_TYPE, bw_answer_type(form));
+        bw_reply_add(rq, BW_F_RETRY_AFTER, BW_S("5"));
+    bw_reply_add(rq, BW_F_CONTENT_TYPE, bw_answer_type(form));
 }
 
-enum step step_answer(struct bw_request *rq)
+enum step bw_step_answer(struct bw_request *rq)
 {
     struct bw_answer a = {.status = rq->answer_status,
                           .sentence = bw_slice_str(bw_reason_sentence(rq->reason))};
@@ -284,13 +284,13 @@ enum step step_answer(struct bw_request *rq)
 
     a.request_id = id_text(rq);
     bw_answer_body(&a, form, &b);
-    body = request_copy(rq, bw_buf_view(&b));
+    body = bw_request_copy(rq, bw_buf_view(&b));
     bw_buf_free(&b);
     rq->has_ttl = rq->stored = false;
     rq->settings.browser_ttl_s = BW_TTL_UNSET;
     answer_fields(rq, form);
     rq->reply.length = body.len;
-    respond(rq);
+    bw_respond(rq);
     v = h2o_iovec_init(body.base, body.len);
     h2o_send(&rq->x->req, &v, body.len != 0 && !rq->is_head ? 1 : 0, H2O_SEND_STATE_FINAL);
     return STEP_WAIT;

@@ -15,19 +15,19 @@ static enum step match(struct bw_request *rq);
 static enum step lookup(struct bw_request *rq);
 
 static enum step (*const steps[])(struct bw_request *rq) = {
-    [STEP_ADMIT] = admit,          /* one normal form, or 4xx */
-    [STEP_MATCH] = match,          /* settings, key, and what never meets the cache */
-    [STEP_LOOKUP] = lookup,        /* index and record; may wait for cold pages */
-    [STEP_DELIVER] = step_deliver, /* from the store: its head */
-    [STEP_SEND] = step_send,       /* and its body, piece by piece */
-    [STEP_FILL] = step_fill,       /* join or lead; waits for the head */
-    [STEP_LOOK] = step_look,       /* the head is out, or nothing will come */
-    [STEP_STREAM] = step_stream,   /* from the fill, at the client's pace */
-    [STEP_PASS] = step_pass,       /* from the origin, not shared */
-    [STEP_ANSWER] = step_answer,   /* a response of our own */
+    [STEP_ADMIT] = admit,             /* one normal form, or 4xx */
+    [STEP_MATCH] = match,             /* settings, key, and what never meets the cache */
+    [STEP_LOOKUP] = lookup,           /* index and record; may wait for cold pages */
+    [STEP_DELIVER] = bw_step_deliver, /* from the store: its head */
+    [STEP_SEND] = bw_step_send,       /* and its body, piece by piece */
+    [STEP_FILL] = bw_step_fill,       /* join or lead; waits for the head */
+    [STEP_LOOK] = bw_step_look,       /* the head is out, or nothing will come */
+    [STEP_STREAM] = bw_step_stream,   /* from the fill, at the client's pace */
+    [STEP_PASS] = bw_step_pass,       /* from the origin, not shared */
+    [STEP_ANSWER] = bw_step_answer,   /* a response of our own */
 };
 
-void resume(struct bw_request *rq, enum step next)
+void bw_resume(struct bw_request *rq, enum step next)
 {
     while (next != STEP_WAIT) {
         rq->step = next;
@@ -40,19 +40,19 @@ void resume(struct bw_request *rq, enum step next)
 static enum step refuse(struct bw_request *rq, int status, enum bw_reason why)
 {
     rq->reply.close = true;
-    return answer(rq, status, BW_OUTCOME_REFUSED, why);
+    return bw_answer(rq, status, BW_OUTCOME_REFUSED, why);
 }
 
-void waited_for_origin(struct bw_request *rq)
+void bw_waited_for_origin(struct bw_request *rq)
 {
     if (rq->asked_us != 0)
         rq->origin_us += bw_clock_mono_us() - rq->asked_us;
     rq->asked_us = 0;
 }
 
-enum step answer(struct bw_request *rq, int status, enum bw_outcome outcome, enum bw_reason why)
+enum step bw_answer(struct bw_request *rq, int status, enum bw_outcome outcome, enum bw_reason why)
 {
-    waited_for_origin(rq);
+    bw_waited_for_origin(rq);
     rq->answer_status = status;
     rq->outcome = outcome;
     rq->reason = why;
@@ -86,39 +86,39 @@ static enum method_class classify(const struct bw_limits_conf *limits, struct bw
     return is_one_of(m, refused, BW_ARRAY_LEN(refused)) ? METHOD_NOT_ALLOWED : METHOD_UNKNOWN;
 }
 
-void *request_alloc(struct bw_request *rq, size_t n)
+void *bw_request_alloc(struct bw_request *rq, size_t n)
 {
-    void *p = slab_alloc(rq->slab, n);
+    void *p = bw_slab_alloc(rq->slab, n);
 
     return p != NULL ? p : h2o_mem_alloc_pool(&rq->x->req.pool, n);
 }
 
-struct bw_slice request_copy(struct bw_request *rq, struct bw_slice s)
+struct bw_slice bw_request_copy(struct bw_request *rq, struct bw_slice s)
 {
-    char *copy = request_alloc(rq, s.len + 1);
+    char *copy = bw_request_alloc(rq, s.len + 1);
 
     if (s.len != 0)
         memcpy(copy, s.base, s.len);
     return bw_slice(copy, s.len);
 }
 
-struct bw_fields request_copy_fields(struct bw_request *rq, const struct bw_fields *in)
+struct bw_fields bw_request_copy_fields(struct bw_request *rq, const struct bw_fields *in)
 {
-    struct bw_fields out = {request_alloc(rq, (in->n + 1) * sizeof(struct bw_field)), in->n};
+    struct bw_fields out = {bw_request_alloc(rq, (in->n + 1) * sizeof(struct bw_field)), in->n};
 
     for (size_t i = 0; i < in->n; i++) {
         enum bw_field_id id = in->v[i].id;
 
         out.v[i].id = id;
-        out.v[i].value = request_copy(rq, in->v[i].value);
-        out.v[i].name = id != BW_F_OTHER ? bw_field_name(id) : request_copy(rq, in->v[i].name);
+        out.v[i].value = bw_request_copy(rq, in->v[i].value);
+        out.v[i].name = id != BW_F_OTHER ? bw_field_name(id) : bw_request_copy(rq, in->v[i].name);
     }
     return out;
 }
 
 static void *pool_alloc(void *ctx, size_t n)
 {
-    return request_alloc(ctx, n);
+    return bw_request_alloc(ctx, n);
 }
 
 /* With client certificates the certificate was checked for the name of the handshake, so the
@@ -218,7 +218,7 @@ static void note_what_was_said(struct bw_request *rq)
     if (!rq->x->conn->peer_trusted)
         return;
     bw_headers_said(&rq->x->head.fields, rq->authority, rq->x->conn->tls, &said);
-    rq->said = request_copy(rq, bw_buf_view(&said));
+    rq->said = bw_request_copy(rq, bw_buf_view(&said));
     bw_buf_free(&said);
 }
 
@@ -236,8 +236,8 @@ static void make_key(struct bw_request *rq)
                 pool_alloc(rq, bw_key_size(&k, &rq->settings.key)), &rq->key);
 }
 
-void request_as_get(struct bw_request *rq, const struct bw_target *target,
-                    struct bw_settings *settings, struct bw_key *key)
+void bw_request_as_get(struct bw_request *rq, const struct bw_target *target,
+                       struct bw_settings *settings, struct bw_key *key)
 {
     const struct bw_conf *conf = rq->snapshot->conf;
     struct bw_match_request m = {.method = BW_S("GET"),
@@ -311,7 +311,7 @@ static enum step judge_found(struct bw_request *rq)
     case BW_USE_UPDATING:
         rq->outcome = BW_OUTCOME_UPDATING;
         rq->reason = rq->found.usable.reason;
-        refresh_behind(rq); /* the client does not wait for it */
+        bw_refresh_behind(rq); /* the client does not wait for it */
         return STEP_DELIVER;
     case BW_USE_REVALIDATE:
         rq->outcome = BW_OUTCOME_EXPIRED;
@@ -353,14 +353,14 @@ static enum step lookup(struct bw_request *rq)
         next = judge_found(rq);
         break;
     case BW_LOOKUP_COLD:
-        return wait_for_pages(rq, &l->cold, 0, 0, STEP_LOOKUP);
+        return bw_wait_for_pages(rq, &l->cold, 0, 0, STEP_LOOKUP);
     case BW_LOOKUP_MISS:
         rq->outcome = BW_OUTCOME_MISS;
         rq->reason = l->reason;
         break;
     }
     if (next == STEP_FILL && bw_policy_request_only_if_cached(&rq->policy))
-        return answer(rq, 504, BW_OUTCOME_REFUSED, BW_REASON_ONLY_IF_CACHED);
+        return bw_answer(rq, 504, BW_OUTCOME_REFUSED, BW_REASON_ONLY_IF_CACHED);
     return next;
 }
 
@@ -375,30 +375,30 @@ static void done(struct bw_exchange *x, bool complete)
     if (!complete && !rq->responding)
         rq->outcome = BW_OUTCOME_ABORTED;
     rq->complete = complete;
-    waited_for_origin(rq);
-    account(rq);
-    cold_abandon(rq);
-    fill_abandon(rq);
-    pass_abandon(rq);
+    bw_waited_for_origin(rq);
+    bw_account(rq);
+    bw_cold_abandon(rq);
+    bw_fill_abandon(rq);
+    bw_pass_abandon(rq);
     bw_lookup_put(&rq->w->lookup, &rq->found);
     if (rq->buffer != NULL)
         bw_buffers_put(rq->w->buffers, rq->buffer);
-    slab_put(w->slabs, rq->slab);
-    snapshot_put(snapshot);
+    bw_slab_put(w->slabs, rq->slab);
+    bw_snapshot_put(snapshot);
 }
 
 _Static_assert(sizeof(struct bw_request) < SLAB_SIZE / 2, "a hit fits into one slab");
 
 static struct bw_request *request_new(struct bw_exchange *x)
 {
-    struct slab *slab = slab_take(x->conn->worker->slabs);
-    struct bw_request *rq = slab_alloc(slab, sizeof(*rq));
+    struct slab *slab = bw_slab_take(x->conn->worker->slabs);
+    struct bw_request *rq = bw_slab_alloc(slab, sizeof(*rq));
 
     memset(rq, 0, sizeof(*rq));
     rq->slab = slab;
     rq->x = x;
     rq->w = x->conn->worker;
-    rq->snapshot = snapshot_take(rq->w->snapshot);
+    rq->snapshot = bw_snapshot_take(rq->w->snapshot);
     rq->now_ms = bw_clock_ms();
     rq->id = bw_rand_next(&rq->w->rand);
     rq->server = -1;
@@ -412,19 +412,19 @@ void bw_request_start(struct bw_exchange *x)
     struct bw_request *rq = request_new(x);
 
     if (rq->w->admin)
-        admin_answer(rq);
+        bw_admin_answer(rq);
     else
-        resume(rq, STEP_ADMIT);
+        bw_resume(rq, STEP_ADMIT);
 }
 
 void bw_request_refuse(struct bw_exchange *x, int status, enum bw_reason why)
 {
     struct bw_request *rq = request_new(x);
 
-    resume(rq, refuse(rq, status, why));
+    bw_resume(rq, refuse(rq, status, why));
 }
 
-int reason_status(enum bw_reason why)
+int bw_reason_status(enum bw_reason why)
 {
     if (why == BW_REASON_CONNECT_TIMEOUT || why == BW_REASON_FIRST_BYTE_TIMEOUT ||
         why == BW_REASON_BETWEEN_BYTES_TIMEOUT || why == BW_REASON_TLS_TIMEOUT)

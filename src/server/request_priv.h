@@ -39,7 +39,7 @@ enum step {
     STEP_STREAM,
     STEP_PASS,
     STEP_ANSWER,
-    STEP_WAIT, /* everything below is run by resume() */
+    STEP_WAIT, /* everything below is run by bw_resume() */
 };
 
 enum { REPLY_EXTRA_FIELDS = 12, LOOKUPS_MAX = 6, SPANS_MAX = 2 * BW_RANGE_MAX + 1 };
@@ -87,8 +87,8 @@ struct bw_request {
     struct bw_timer wait_timer;
     struct bw_next head_later;
     const struct bw_fill_head *fill_head;
-    bool waited;     /* was there before the head */
     int sick_status; /* rule 16: of the first failure, the second one is final; 0: none yet */
+    bool waited;     /* was there before the head */
     bool overdue_once;
     bool in_flight; /* the head went out alone: no send before proceed() */
 
@@ -111,38 +111,38 @@ struct bw_request {
     int fwd_status;
     bool stored, collapsed, has_ttl;
     int64_t ttl_s;
-    uint32_t fetches;
     uint64_t bytes_from_origin;
-    int answer_status; /* STEP_ANSWER */
-    bool complete;     /* done: everything was sent */
     int64_t asked_us;  /* it waits for the origin since then; 0: it does not */
     int64_t origin_us; /* waited for the origin, so far */
+    uint32_t fetches;
     int server;        /* that answered, as its pool counts; -1: none, or not known */
+    int answer_status; /* STEP_ANSWER */
+    bool complete;     /* done: everything was sent */
 };
 
 /* ---- request.c ---- */
-void resume(struct bw_request *rq, enum step next);
+void bw_resume(struct bw_request *rq, enum step next);
 /* Answer with a response of our own: sets status, outcome and reason and names the step. */
-enum step answer(struct bw_request *rq, int status, enum bw_outcome outcome, enum bw_reason why);
+enum step bw_answer(struct bw_request *rq, int status, enum bw_outcome outcome, enum bw_reason why);
 /* The origin has answered, or will not: the wait for it is counted. */
-void waited_for_origin(struct bw_request *rq);
+void bw_waited_for_origin(struct bw_request *rq);
 /* Why the origin could not be had, as a status: 502, 503, 504. */
-int reason_status(enum bw_reason why);
+int bw_reason_status(enum bw_reason why);
 
 /* Views of the request that live as long as its exchange. */
-void *request_alloc(struct bw_request *rq, size_t n);
-struct bw_slice request_copy(struct bw_request *rq, struct bw_slice s);
-struct bw_fields request_copy_fields(struct bw_request *rq, const struct bw_fields *in);
+void *bw_request_alloc(struct bw_request *rq, size_t n);
+struct bw_slice bw_request_copy(struct bw_request *rq, struct bw_slice s);
+struct bw_fields bw_request_copy_fields(struct bw_request *rq, const struct bw_fields *in);
 /* How this client would ask to read that target, which is neither this method nor this path: the
  * settings of the rules, and the key by which it is found. */
-void request_as_get(struct bw_request *rq, const struct bw_target *target,
-                    struct bw_settings *settings, struct bw_key *key);
+void bw_request_as_get(struct bw_request *rq, const struct bw_target *target,
+                       struct bw_settings *settings, struct bw_key *key);
 
 /* ---- reply.c: heads of responses ---- */
 /* From stored fields: for the client, with Age and Cache-Status. `age_s` < 0: no Age. */
-void reply_from(struct bw_request *rq, int status, struct bw_slice reason,
-                const struct bw_fields *fields, int64_t age_s);
-void reply_add(struct bw_request *rq, enum bw_field_id id, struct bw_slice value);
+void bw_reply_from(struct bw_request *rq, int status, struct bw_slice reason,
+                   const struct bw_fields *fields, int64_t age_s);
+void bw_reply_add(struct bw_request *rq, enum bw_field_id id, struct bw_slice value);
 /* Turn the reply into a 304, a 206 or a 416 where the request's conditions and ranges ask for it.
  */
 enum shape {
@@ -152,69 +152,69 @@ enum shape {
     SHAPE_PARTS, /* several: spans */
     SHAPE_UNSATISFIABLE,
 };
-enum shape shape_reply(struct bw_request *rq, const struct bw_fields *stored, uint64_t length);
+enum shape bw_shape_reply(struct bw_request *rq, const struct bw_fields *stored, uint64_t length);
 /* Start the response with rq->reply. */
-void respond(struct bw_request *rq);
-void send_end(struct bw_request *rq);    /* nothing more: complete */
-void send_broken(struct bw_request *rq); /* nothing more: visibly broken */
-enum step step_answer(struct bw_request *rq);
+void bw_respond(struct bw_request *rq);
+void bw_send_end(struct bw_request *rq);    /* nothing more: complete */
+void bw_send_broken(struct bw_request *rq); /* nothing more: visibly broken */
+enum step bw_step_answer(struct bw_request *rq);
 
 /* ---- deliver.c: from the store ---- */
-enum step step_deliver(struct bw_request *rq);
-enum step step_send(struct bw_request *rq); /* the next bytes of its body */
+enum step bw_step_deliver(struct bw_request *rq);
+enum step bw_step_send(struct bw_request *rq); /* the next bytes of its body */
 /* The stale response that was found may stand in: outcome STALE with that reason. */
-enum step deliver_stale(struct bw_request *rq, enum bw_reason why);
+enum step bw_deliver_stale(struct bw_request *rq, enum bw_reason why);
 
 /* ---- step_fill.c ---- */
-enum step step_fill(struct bw_request *rq);
-enum step step_look(struct bw_request *rq);
-enum step step_stream(struct bw_request *rq);
-void fill_abandon(struct bw_request *rq);
-void refresh_behind(struct bw_request *rq);
+enum step bw_step_fill(struct bw_request *rq);
+enum step bw_step_look(struct bw_request *rq);
+enum step bw_step_stream(struct bw_request *rq);
+void bw_fill_abandon(struct bw_request *rq);
+void bw_refresh_behind(struct bw_request *rq);
 
 /* ---- source.c ---- */
 /* Begin the fetch of a fill.  `leader` may be NULL; it is told of 1xx. */
-struct source *source_start(struct bw_request *rq, struct bw_fill *f, bool leader);
-void source_leader_gone(struct source *s);
+struct source *bw_source_start(struct bw_request *rq, struct bw_fill *f, bool leader);
+void bw_source_leader_gone(struct source *s);
 /* A response without Date gets the time of its arrival; `f` has room for one more. */
-void add_date(struct bw_fields *f, int64_t now_ms, char date[BW_DATE_LEN]);
+void bw_add_date(struct bw_fields *f, int64_t now_ms, char date[BW_DATE_LEN]);
 /* The fields of the request to the origin, in the pool of `rq`. */
-struct bw_fields origin_fields(struct bw_request *rq, bool fill, const struct bw_fields *in,
-                               const struct bw_entry *base);
+struct bw_fields bw_origin_fields(struct bw_request *rq, bool fill, const struct bw_fields *in,
+                                  const struct bw_entry *base);
 
 /* ---- step_pass.c ---- */
-enum step step_pass(struct bw_request *rq);
-void pass_abandon(struct bw_request *rq);
+enum step bw_step_pass(struct bw_request *rq);
+void bw_pass_abandon(struct bw_request *rq);
 
 /* The path and query of a URI reference that is of this request's origin; empty: of another. */
-struct bw_slice own_reference(const struct bw_request *rq, struct bw_slice reference);
+struct bw_slice bw_own_reference(const struct bw_request *rq, struct bw_slice reference);
 
 /* ---- deposit.c ---- */
 /* Is that response to be kept for GET?  NULL: no.  To be asked when it has invalidated. */
-struct deposit *deposit_new(struct bw_request *rq, const struct bw_response_head *head);
-void deposit_add(struct deposit *d, struct bw_slice bytes);
-void deposit_store(struct deposit *d); /* it is whole */
-void deposit_free(struct deposit *d);  /* once, in any case */
+struct deposit *bw_deposit_new(struct bw_request *rq, const struct bw_response_head *head);
+void bw_deposit_add(struct deposit *d, struct bw_slice bytes);
+void bw_deposit_store(struct deposit *d); /* it is whole */
+void bw_deposit_free(struct deposit *d);  /* once, in any case */
 
 /* ---- tunnel.c ---- */
 struct tunnel;
 /* A connection that has left HTTP: bytes both ways until one side ends. */
-struct tunnel *tunnel_new(struct bw_worker *w, h2o_socket_t *origin);
-void tunnel_start(void *tunnel, h2o_socket_t *client); /* a bw_upgraded_fn */
-void tunnel_discard(struct tunnel *t);                 /* the client left before the 101 */
-void tunnels_cut(struct bw_worker *w);                 /* the drain's deadline */
+struct tunnel *bw_tunnel_new(struct bw_worker *w, h2o_socket_t *origin);
+void bw_tunnel_start(void *tunnel, h2o_socket_t *client); /* a bw_upgraded_fn */
+void bw_tunnel_discard(struct tunnel *t);                 /* the client left before the 101 */
+void bw_tunnels_cut(struct bw_worker *w);                 /* the drain's deadline */
 
 /* ---- account.c ---- */
-void account(struct bw_request *rq);
+void bw_account(struct bw_request *rq);
 /* The admin address: answered from admin/api, without cache or origin. */
-void admin_answer(struct bw_request *rq);
+void bw_admin_answer(struct bw_request *rq);
 
 /* ---- cold.c ---- */
 /* Bring a record (objid 0) or a part of a body into memory, then resume at `next`. */
-enum step wait_for_pages(struct bw_request *rq, const struct bw_hash *key, uint64_t objid,
-                         uint64_t offset, enum step next);
-void cold_abandon(struct bw_request *rq);
+enum step bw_wait_for_pages(struct bw_request *rq, const struct bw_hash *key, uint64_t objid,
+                            uint64_t offset, enum step next);
+void bw_cold_abandon(struct bw_request *rq);
 
 /* ---- worker.c ---- */
-struct bw_snapshot *snapshot_take(struct bw_snapshot *s);
-void snapshot_put(struct bw_snapshot *s);
+struct bw_snapshot *bw_snapshot_take(struct bw_snapshot *s);
+void bw_snapshot_put(struct bw_snapshot *s);

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-struct slab *slab_take(struct bw_slabs *s)
+struct slab *bw_slab_take(struct bw_slabs *s)
 {
     struct slab *slab = s->free;
 
@@ -21,7 +21,7 @@ struct slab *slab_take(struct bw_slabs *s)
     return slab;
 }
 
-void slab_put(struct bw_slabs *s, struct slab *slab)
+void bw_slab_put(struct bw_slabs *s, struct slab *slab)
 {
     if (s->kept == SLABS_KEPT) {
         free(slab);
@@ -32,7 +32,7 @@ void slab_put(struct bw_slabs *s, struct slab *slab)
     s->kept++;
 }
 
-void *slab_alloc(struct slab *slab, size_t n)
+void *bw_slab_alloc(struct slab *slab, size_t n)
 {
     size_t rounded = (n + 15) & ~(size_t)15;
     void *p = slab->bytes + slab->used;
@@ -43,8 +43,8 @@ void *slab_alloc(struct slab *slab, size_t n)
     return p;
 }
 
-void slabs_dispose(struct bw_slabs *s)
+void bw_slabs_dispose(struct bw_slabs *s)
 {
     while (s->free != NULL)
-        free(slab_take(s));
+        free(bw_slab_take(s));
 }

@@ -23,8 +23,8 @@ struct bw_slabs {
     unsigned kept;
 };
 
-struct slab *slab_take(struct bw_slabs *s);
-void slab_put(struct bw_slabs *s, struct slab *slab);
+struct slab *bw_slab_take(struct bw_slabs *s);
+void bw_slab_put(struct bw_slabs *s, struct slab *slab);
 /* Room in the slab, aligned for any type; NULL: it does not fit. */
-void *slab_alloc(struct slab *slab, size_t n);
-void slabs_dispose(struct bw_slabs *s);
+void *bw_slab_alloc(struct slab *slab, size_t n);
+void bw_slabs_dispose(struct bw_slabs *s);

@@ -37,7 +37,7 @@ static void end_source(struct source *s)
     bw_figures_account(s->snapshot->worker->counters, &sample);
     if (s->leader != NULL)
         s->leader->leading = NULL;
-    snapshot_put(s->snapshot);
+    bw_snapshot_put(s->snapshot);
     free(s);
 }
 
@@ -50,7 +50,7 @@ static void on_informational(void *ctx, const struct bw_response_head *head)
 
     if (s->leader == NULL || s->leader->responding)
         return;
-    out.v = request_alloc(s->leader, (head->fields.n + 1) * sizeof(struct bw_field));
+    out.v = bw_request_alloc(s->leader, (head->fields.n + 1) * sizeof(struct bw_field));
     if (bw_headers_from_origin(&head->fields, false, &out))
         s->leader->x->ops->informational(s->leader->x, head->status, &out);
 }
@@ -64,7 +64,7 @@ static void fail(struct source *s, enum bw_reason why)
 }
 
 /* RFC 9110, 6.6.1 */
-void add_date(struct bw_fields *f, int64_t now_ms, char date[BW_DATE_LEN])
+void bw_add_date(struct bw_fields *f, int64_t now_ms, char date[BW_DATE_LEN])
 {
     if (bw_fields_find(f, BW_F_DATE) != NULL)
         return;
@@ -95,7 +95,7 @@ static void on_head(void *ctx, const struct bw_response_head *head)
         r.length = head->content_length;
     else if (head->framing == BW_FRAMING_NONE)
         r.length = 0;
-    add_date(&out, r.answered_ms, date);
+    bw_add_date(&out, r.answered_ms, date);
     r.fields = &out;
     if (s->leader != NULL)
         s->leader->server = bw_fetch_server(s->fetch);
@@ -176,7 +176,7 @@ static struct bw_slice accept_encoding(struct bw_request *rq, bool fill)
 
     if (!fill)
         return bw_slice(NULL, 0);
-    text = request_alloc(rq, BW_VARY_CODINGS_TEXT_MAX);
+    text = bw_request_alloc(rq, BW_VARY_CODINGS_TEXT_MAX);
     return bw_slice(text, bw_vary_encodings(&rq->x->head.fields, &rq->w->lookup.codings, text));
 }
 
@@ -186,7 +186,7 @@ static struct bw_slice accept_language(struct bw_request *rq, bool fill)
     struct bw_slice language = {NULL, 0};
 
     if (fill && bw_vary_languages(&rq->x->head.fields, &b)) {
-        char *copy = request_alloc(rq, b.len);
+        char *copy = bw_request_alloc(rq, b.len);
 
         memcpy(copy, b.base, b.len);
         language = bw_slice(copy, b.len);
@@ -197,8 +197,8 @@ static struct bw_slice accept_language(struct bw_request *rq, bool fill)
 
 enum { FORWARDED_ROOM = 1024 };
 
-struct bw_fields origin_fields(struct bw_request *rq, bool fill, const struct bw_fields *in,
-                               const struct bw_entry *base)
+struct bw_fields bw_origin_fields(struct bw_request *rq, bool fill, const struct bw_fields *in,
+                                  const struct bw_entry *base)
 {
     const struct bw_conn *conn = rq->x->conn;
     struct bw_forward fw = {.host = rq->authority,
@@ -213,10 +213,10 @@ struct bw_fields origin_fields(struct bw_request *rq, bool fill, const struct bw
                             .upgrade = rq->x->head.upgrade && !fill};
     struct bw_fields out;
 
-    fw.room = conn->peer_trusted ? request_alloc(rq, FORWARDED_ROOM) : NULL;
+    fw.room = conn->peer_trusted ? bw_request_alloc(rq, FORWARDED_ROOM) : NULL;
     fw.room_len = fw.room != NULL ? FORWARDED_ROOM : 0;
-    out.v = request_alloc(rq, (in->n + BW_HEADERS_OWN_MAX + BW_CONDITIONAL_VALIDATORS) *
-                                  sizeof(struct bw_field));
+    out.v = bw_request_alloc(rq, (in->n + BW_HEADERS_OWN_MAX + BW_CONDITIONAL_VALIDATORS) *
+                                     sizeof(struct bw_field));
     if (!bw_headers_to_origin(in, &fw, &out))
         out.n = 0; /* admit() has refused such a head already */
     if (base != NULL)
@@ -224,10 +224,11 @@ struct bw_fields origin_fields(struct bw_request *rq, bool fill, const struct bw
     return out;
 }
 
-struct source *source_start(struct bw_request *rq, struct bw_fill *f, bool leader)
+struct source *bw_source_start(struct bw_request *rq, struct bw_fill *f, bool leader)
 {
     struct source *s = bw_zalloc(sizeof(*s));
-    struct bw_fields fields = origin_fields(rq, true, bw_fill_request_fields(f), bw_fill_base(f));
+    struct bw_fields fields =
+        bw_origin_fields(rq, true, bw_fill_request_fields(f), bw_fill_base(f));
     struct bw_fetch_request r = {.method = BW_S("GET"),
                                  .target = rq->origin_target,
                                  .authority = rq->authority,
@@ -235,7 +236,7 @@ struct source *source_start(struct bw_request *rq, struct bw_fill *f, bool leade
                                  .body = BW_FRAMING_NONE};
 
     s->fill = f;
-    s->snapshot = snapshot_take(rq->snapshot); /* to which settings.pool and .rule belong */
+    s->snapshot = bw_snapshot_take(rq->snapshot); /* to which settings.pool and .rule belong */
     s->leader = leader ? rq : NULL;
     s->asked_ms = bw_clock_ms();
     s->rule = rq->settings.rule;
@@ -246,7 +247,7 @@ struct source *source_start(struct bw_request *rq, struct bw_fill *f, bool leade
     return s;
 }
 
-void source_leader_gone(struct source *s)
+void bw_source_leader_gone(struct source *s)
 {
     s->leader = NULL;
 }

@@ -20,23 +20,23 @@ static void woken(struct bw_waiter *w)
 
     if (rq->in_flight)
         return; /* the head alone is on its way: proceed() looks for what came since */
-    resume(rq, rq->responding || rq->fill_head != NULL ? STEP_STREAM : STEP_LOOK);
+    bw_resume(rq, rq->responding || rq->fill_head != NULL ? STEP_STREAM : STEP_LOOK);
 }
 
 static void leave(struct bw_request *rq)
 {
-    waited_for_origin(rq);
+    bw_waited_for_origin(rq);
     bw_timer_stop(&rq->wait_timer);
     bw_next_cancel(&rq->head_later);
     if (rq->leading != NULL)
-        source_leader_gone(rq->leading);
+        bw_source_leader_gone(rq->leading);
     rq->leading = NULL;
     if (rq->waiter.fill != NULL)
         bw_fill_leave(&rq->waiter);
     rq->fill_head = NULL;
 }
 
-void fill_abandon(struct bw_request *rq)
+void bw_fill_abandon(struct bw_request *rq)
 {
     leave(rq);
 }
@@ -94,8 +94,8 @@ static enum step stale_or(struct bw_request *rq, enum bw_reason why)
 {
     leave(rq);
     if (may_serve_stale(rq))
-        return deliver_stale(rq, why);
-    return answer(rq, reason_status(why), BW_OUTCOME_ERROR, why);
+        return bw_deliver_stale(rq, why);
+    return bw_answer(rq, bw_reason_status(why), BW_OUTCOME_ERROR, why);
 }
 
 /* The same where the origin answered, but sick. */
@@ -104,8 +104,8 @@ static enum step stale_or_sick(struct bw_request *rq, int status)
     leave(rq);
     rq->fwd_status = status;
     if (may_be_stale(rq) && rq->found.usable.on_5xx)
-        return deliver_stale(rq, BW_REASON_ORIGIN_STATUS);
-    return answer(rq, status, BW_OUTCOME_ERROR, BW_REASON_ORIGIN_STATUS);
+        return bw_deliver_stale(rq, BW_REASON_ORIGIN_STATUS);
+    return bw_answer(rq, status, BW_OUTCOME_ERROR, BW_REASON_ORIGIN_STATUS);
 }
 
 /* Rule 30. */
@@ -114,18 +114,18 @@ static void overdue(struct bw_timer *t)
     struct bw_request *rq = BW_CONTAINER_OF(t, struct bw_request, wait_timer);
 
     if (rq->waiter.for_commit) { /* the disk is slow, and the origin may not be */
-        resume(rq, try_again(rq));
+        bw_resume(rq, try_again(rq));
         return;
     }
     if (!bw_fill_overdue(&rq->waiter))
         return; /* the head is out: its waker is on the way */
     if (may_serve_stale(rq) || rq->overdue_once) {
-        resume(rq, stale_or(rq, BW_REASON_FIRST_BYTE_TIMEOUT));
+        bw_resume(rq, stale_or(rq, BW_REASON_FIRST_BYTE_TIMEOUT));
         return;
     }
     rq->overdue_once = true;
     leave(rq);
-    resume(rq, STEP_LOOKUP);
+    bw_resume(rq, STEP_LOOKUP);
 }
 
 static void arm_wait(struct bw_request *rq)
@@ -135,7 +135,7 @@ static void arm_wait(struct bw_request *rq)
                        overdue);
 }
 
-enum step step_fill(struct bw_request *rq)
+enum step bw_step_fill(struct bw_request *rq)
 {
     struct bw_join j = join_for(rq);
 
@@ -144,7 +144,7 @@ enum step step_fill(struct bw_request *rq)
     switch (bw_fill_join(rq->w->fills, &rq->waiter, &j, woken)) {
     case BW_JOINED_LEADS:
         rq->asked_us = bw_clock_mono_us();
-        rq->leading = source_start(rq, rq->waiter.fill, true);
+        rq->leading = bw_source_start(rq, rq->waiter.fill, true);
         return STEP_LOOK;
     case BW_JOINED_WAITS:
         rq->asked_us = bw_clock_mono_us();
@@ -165,13 +165,13 @@ enum step step_fill(struct bw_request *rq)
     BW_UNREACHABLE();
 }
 
-void refresh_behind(struct bw_request *rq)
+void bw_refresh_behind(struct bw_request *rq)
 {
     struct bw_join j = join_for(rq);
     struct bw_fill *f = bw_fill_refresh(rq->w->fills, &j);
 
     if (f != NULL)
-        source_start(rq, f, false);
+        bw_source_start(rq, f, false);
 }
 
 /* ---- the head ---- */
@@ -199,7 +199,7 @@ static enum step sick(struct bw_request *rq, const struct bw_fill_head *head)
     rq->fwd_status = status;
     if (may_be_stale(rq) && rq->found.usable.on_5xx) {
         leave(rq);
-        return deliver_stale(rq, BW_REASON_ORIGIN_STATUS);
+        return bw_deliver_stale(rq, BW_REASON_ORIGIN_STATUS);
     }
     if (rq->waiter.leads) {
         rq->fill_head = head;
@@ -213,7 +213,7 @@ static enum step sick(struct bw_request *rq, const struct bw_fill_head *head)
     return stale_or_sick(rq, status);
 }
 
-enum step step_look(struct bw_request *rq)
+enum step bw_step_look(struct bw_request *rq)
 {
     const struct bw_fill_head *head;
     enum bw_reason why;
@@ -317,15 +317,15 @@ static void proceed(h2o_generator_t *generator, h2o_req_t *req)
     rq->in_flight = false;
     if (rq->waiter.state == BW_WAITER_SENDING)
         bw_fill_sent(&rq->waiter);
-    resume(rq, STEP_STREAM);
+    bw_resume(rq, STEP_STREAM);
 }
 
 static void finish_without_body(struct bw_request *rq)
 {
-    respond(rq);
+    bw_respond(rq);
     if (rq->fill_head->storing && !rq->is_head)
         bw_fill_keep(&rq->waiter);
-    send_end(rq); /* the head's bytes are the fill's: it is left when the exchange is done */
+    bw_send_end(rq); /* the head's bytes are the fill's: it is left when the exchange is done */
 }
 
 static enum step start_response(struct bw_request *rq)
@@ -335,11 +335,11 @@ static enum step start_response(struct bw_request *rq)
     bool aged = head->revalidated || (head->storing && !rq->waiter.leads);
     enum shape shape;
 
-    waited_for_origin(rq);
+    bw_waited_for_origin(rq);
     note_outcome(rq, head);
-    reply_from(rq, head->status, head->reason, fields,
-               aged ? bw_policy_age_s(&head->terms, bw_clock_ms()) : -1);
-    shape = shape_reply(rq, fields, head->length);
+    bw_reply_from(rq, head->status, head->reason, fields,
+                  aged ? bw_policy_age_s(&head->terms, bw_clock_ms()) : -1);
+    shape = bw_shape_reply(rq, fields, head->length);
     if (shape == SHAPE_PART && too_far_ahead(rq)) {
         if (head->storing && head->length <= KEEP_FOR_RANGE)
             bw_fill_keep(&rq->waiter);
@@ -374,7 +374,7 @@ static void send_head(struct bw_next *n)
 static void begin(struct bw_request *rq)
 {
     if (!rq->responding)
-        respond(rq);
+        bw_respond(rq);
 }
 
 /* Has this reader got everything that its response promised? */
@@ -425,12 +425,12 @@ static enum step send_stored(struct bw_request *rq, const struct bw_pieces *p)
     if (err == BW_ERR_BUSY) {
         const struct bw_hash none = {{0}};
 
-        return wait_for_pages(rq, &none, p->objid, p->position, STEP_STREAM);
+        return bw_wait_for_pages(rq, &none, p->objid, p->position, STEP_STREAM);
     }
     begin(rq);
     if (err != BW_OK || got == 0) {
         bw_count(rq->w->counters, BW_C_CHUNK_MISSING, 1);
-        send_broken(rq);
+        bw_send_broken(rq);
         return STEP_WAIT;
     }
     bw_fill_read(&rq->waiter, got);
@@ -450,7 +450,7 @@ static void end_body(struct bw_request *rq)
     begin(rq);
     if (trailers->n != 0)
         rq->x->ops->trailers(rq->x, trailers);
-    send_end(rq);
+    bw_send_end(rq);
 }
 
 /* Who has sent nothing yet can still say what happened (rule 25). */
@@ -458,11 +458,11 @@ static enum step end_broken(struct bw_request *rq)
 {
     if (!rq->responding)
         return stale_or(rq, BW_REASON_TRUNCATED);
-    send_broken(rq);
+    bw_send_broken(rq);
     return STEP_WAIT;
 }
 
-enum step step_stream(struct bw_request *rq)
+enum step bw_step_stream(struct bw_request *rq)
 {
     struct bw_pieces p;
 

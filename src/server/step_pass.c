@@ -43,16 +43,16 @@ static void purge_url(struct bw_request *rq, struct bw_slice target)
     struct bw_key key;
     struct bw_hash primary;
 
-    if (bw_target_normalise(target, request_alloc(rq, target.len + 1), &t) != BW_TARGET_OK)
+    if (bw_target_normalise(target, bw_request_alloc(rq, target.len + 1), &t) != BW_TARGET_OK)
         return;
-    request_as_get(rq, &t, &settings, &key);
+    bw_request_as_get(rq, &t, &settings, &key);
     primary = bw_key_primary(&key, bw_store_secret(rq->w->lookup.store));
     bw_fills_purge(rq->w->fills, &primary, false);
     bw_count(rq->w->counters, BW_C_INVALIDATIONS, 1);
 }
 
 /* A path, or an absolute URI of the same origin. */
-struct bw_slice own_reference(const struct bw_request *rq, struct bw_slice reference)
+struct bw_slice bw_own_reference(const struct bw_request *rq, struct bw_slice reference)
 {
     struct bw_slice prefix = rq->x->conn->tls ? BW_S("https://") : BW_S("http://");
     struct bw_slice fragment, v = bw_slice_cut(reference, '#', &fragment);
@@ -69,7 +69,7 @@ struct bw_slice own_reference(const struct bw_request *rq, struct bw_slice refer
 /* What is of another origin is not ours to invalidate. */
 static void purge_reference(struct bw_request *rq, const struct bw_field *f)
 {
-    struct bw_slice own = f != NULL ? own_reference(rq, f->value) : BW_S("");
+    struct bw_slice own = f != NULL ? bw_own_reference(rq, f->value) : BW_S("");
 
     if (own.len != 0)
         purge_url(rq, own);
@@ -111,7 +111,7 @@ static void push(struct passing *p)
 
     bw_next_cancel(&rq->head_later);
     if (!rq->responding)
-        respond(rq);
+        bw_respond(rq);
     bw_buf_clear(&empty);
     p->sending = p->pending;
     p->pending = empty;
@@ -136,7 +136,7 @@ static void proceed(h2o_generator_t *generator, h2o_req_t *req)
     (void)req;
     p->in_flight = false;
     if (p->flow == FLOW_FAILED) {
-        send_broken(rq);
+        bw_send_broken(rq);
         return;
     }
     if (p->pending.len != 0 || all_here(p))
@@ -152,7 +152,7 @@ static void on_informational(void *ctx, const struct bw_response_head *head)
     struct passing *p = ctx;
     struct bw_fields out;
 
-    out.v = request_alloc(p->rq, (head->fields.n + 1) * sizeof(struct bw_field));
+    out.v = bw_request_alloc(p->rq, (head->fields.n + 1) * sizeof(struct bw_field));
     if (bw_headers_from_origin(&head->fields, false, &out))
         p->rq->x->ops->informational(p->rq->x, head->status, &out);
 }
@@ -162,12 +162,12 @@ static bool make_reply(struct passing *p, const struct bw_response_head *head, b
     struct bw_request *rq = p->rq;
     struct bw_fields out, copy;
 
-    out.v = request_alloc(rq, (head->fields.n + 2) * sizeof(struct bw_field));
+    out.v = bw_request_alloc(rq, (head->fields.n + 2) * sizeof(struct bw_field));
     if (!bw_headers_from_origin(&head->fields, upgrade, &out))
         return false;
-    copy = request_copy_fields(rq, &out);
+    copy = bw_request_copy_fields(rq, &out);
     rq->fwd_status = head->status;
-    reply_from(rq, head->status, request_copy(rq, head->reason), &copy, -1);
+    bw_reply_from(rq, head->status, bw_request_copy(rq, head->reason), &copy, -1);
     rq->reply.length = BW_LENGTH_UNKNOWN;
     if (head->framing == BW_FRAMING_LENGTH)
         rq->reply.length = head->content_length;
@@ -186,9 +186,9 @@ static void fail(struct passing *p, enum bw_reason why)
     if (!rq->responding) {
         bw_next_cancel(&rq->head_later);
         rq->outcome = BW_OUTCOME_ERROR;
-        resume(rq, answer(rq, reason_status(why), BW_OUTCOME_ERROR, why));
+        bw_resume(rq, bw_answer(rq, bw_reason_status(why), BW_OUTCOME_ERROR, why));
     } else if (!p->in_flight) {
-        send_broken(rq);
+        bw_send_broken(rq);
     }
 }
 
@@ -203,10 +203,10 @@ static void on_head(void *ctx, const struct bw_response_head *head)
         return;
     }
     rq->server = bw_fetch_server(p->fetch);
-    waited_for_origin(rq);
+    bw_waited_for_origin(rq);
     rq->generator = (h2o_generator_t){proceed, NULL};
     invalidate(rq, head);
-    p->deposit = deposit_new(rq, head);
+    p->deposit = bw_deposit_new(rq, head);
     bw_loop_next(rq->w->loop, &rq->head_later, push_later);
 }
 
@@ -217,7 +217,7 @@ static void on_data(void *ctx, struct bw_slice bytes)
     p->received += bytes.len;
     p->rq->bytes_from_origin += bytes.len;
     if (p->deposit != NULL)
-        deposit_add(p->deposit, bytes);
+        bw_deposit_add(p->deposit, bytes);
     bw_buf_slice(&p->pending, bytes);
     if (!p->in_flight)
         push(p);
@@ -234,9 +234,9 @@ static void on_end(void *ctx, const struct bw_fields *trailers)
     p->fetch = NULL;
     p->flow = FLOW_ENDED;
     if (p->deposit != NULL)
-        deposit_store(p->deposit);
+        bw_deposit_store(p->deposit);
     if (trailers->n != 0)
-        p->trailers = request_copy_fields(p->rq, trailers);
+        p->trailers = bw_request_copy_fields(p->rq, trailers);
     if (!p->in_flight && !p->final_sent)
         push(p);
 }
@@ -252,9 +252,9 @@ static void on_upgraded(void *ctx, const struct bw_response_head *head, h2o_sock
     struct bw_request *rq = p->rq;
 
     p->fetch = NULL;
-    p->tunnel = tunnel_new(rq->w, socket);
+    p->tunnel = bw_tunnel_new(rq->w, socket);
     if (!make_reply(p, head, true)) {
-        tunnel_discard(p->tunnel);
+        bw_tunnel_discard(p->tunnel);
         p->tunnel = NULL;
         fail(p, BW_REASON_BAD_RESPONSE);
         return;
@@ -262,7 +262,7 @@ static void on_upgraded(void *ctx, const struct bw_response_head *head, h2o_sock
     rq->outcome = BW_OUTCOME_TUNNEL;
     rq->responding = true;
     rq->x->reply = &rq->reply;
-    rq->x->ops->upgrade(rq->x, tunnel_start, p->tunnel);
+    rq->x->ops->upgrade(rq->x, bw_tunnel_start, p->tunnel);
 }
 
 /* ---- the request's body ---- */
@@ -307,7 +307,7 @@ static void on_body_end(struct bw_body_sink *sink, enum bw_reason why)
     bw_next_cancel(&rq->head_later);
     p->flow = FLOW_FAILED;
     rq->reply.close = true;
-    resume(rq, answer(rq, body_status(why), BW_OUTCOME_REFUSED, why));
+    bw_resume(rq, bw_answer(rq, body_status(why), BW_OUTCOME_REFUSED, why));
 }
 
 /* The first credit of the fetch is the window, the later ones give back what it has written. */
@@ -346,10 +346,10 @@ static enum bw_framing body_framing(const struct bw_request *rq)
 }
 
 /* What a key leaves out of a pass is of no account: the client's own bytes go to the origin. */
-enum step step_pass(struct bw_request *rq)
+enum step bw_step_pass(struct bw_request *rq)
 {
     const struct bw_request_head *h = &rq->x->head;
-    struct bw_fields fields = origin_fields(rq, false, &h->fields, NULL);
+    struct bw_fields fields = bw_origin_fields(rq, false, &h->fields, NULL);
     struct bw_fetch_request r = {.method = h->method,
                                  .target = rq->origin_target,
                                  .authority = rq->authority,
@@ -360,8 +360,8 @@ enum step step_pass(struct bw_request *rq)
     struct passing *p;
 
     if (!bw_budget_take(rq->w->budget, CHARGE))
-        return answer(rq, 503, BW_OUTCOME_ERROR, BW_REASON_SHED);
-    p = request_alloc(rq, sizeof(*p));
+        return bw_answer(rq, 503, BW_OUTCOME_ERROR, BW_REASON_SHED);
+    p = bw_request_alloc(rq, sizeof(*p));
     memset(p, 0, sizeof(*p));
     p->rq = rq;
     rq->asked_us = bw_clock_mono_us();
@@ -372,7 +372,7 @@ enum step step_pass(struct bw_request *rq)
     return STEP_WAIT;
 }
 
-void pass_abandon(struct bw_request *rq)
+void bw_pass_abandon(struct bw_request *rq)
 {
     struct passing *p = rq->passing;
 
@@ -383,9 +383,9 @@ void pass_abandon(struct bw_request *rq)
     if (p->fetch != NULL)
         bw_fetch_cancel(p->fetch);
     if (p->deposit != NULL)
-        deposit_free(p->deposit);
+        bw_deposit_free(p->deposit);
     if (p->tunnel != NULL && !rq->complete)
-        tunnel_discard(p->tunnel);
+        bw_tunnel_discard(p->tunnel);
     bw_buf_free(&p->pending);
     bw_buf_free(&p->sending);
     bw_budget_give(rq->w->budget, CHARGE);

@@ -30,7 +30,7 @@ struct tunnel {
     h2o_linklist_t link; /* w->tunnels; not before the start, until then it is the request's */
 };
 
-struct tunnel *tunnel_new(struct bw_worker *w, h2o_socket_t *origin)
+struct tunnel *bw_tunnel_new(struct bw_worker *w, h2o_socket_t *origin)
 {
     struct tunnel *t = bw_zalloc(sizeof(*t));
 
@@ -58,12 +58,12 @@ static void end_tunnel(struct tunnel *t)
     free(t);
 }
 
-void tunnel_discard(struct tunnel *t)
+void bw_tunnel_discard(struct tunnel *t)
 {
     end_tunnel(t);
 }
 
-void tunnels_cut(struct bw_worker *w)
+void bw_tunnels_cut(struct bw_worker *w)
 {
     while (!h2o_linklist_is_empty(&w->tunnels)) {
         const h2o_linklist_t *first = w->tunnels.next;
@@ -141,7 +141,7 @@ static void start_direction(struct tunnel *t, struct direction *d, h2o_socket_t 
     from->data = t;
 }
 
-void tunnel_start(void *tunnel, h2o_socket_t *client)
+void bw_tunnel_start(void *tunnel, h2o_socket_t *client)
 {
     struct tunnel *t = tunnel;
 

@@ -33,7 +33,7 @@ struct bw_snapshot *bw_snapshot_new(struct bw_worker *w, struct bw_conf *conf, c
     return s;
 }
 
-struct bw_snapshot *snapshot_take(struct bw_snapshot *s)
+struct bw_snapshot *bw_snapshot_take(struct bw_snapshot *s)
 {
     s->refs++;
     return s;
@@ -59,7 +59,7 @@ static void origin_freed(void *ctx)
     free(s);
 }
 
-void snapshot_put(struct bw_snapshot *s)
+void bw_snapshot_put(struct bw_snapshot *s)
 {
     struct bw_origin_figures f;
 
@@ -102,7 +102,7 @@ static void take_configuration(struct bw_worker *w, struct bw_worker_order *o)
         bw_log(BW_LOG_ERROR, "worker %u keeps its configuration: %s", w->index, why);
     } else {
         w->snapshot = s;
-        snapshot_put(old);
+        bw_snapshot_put(old);
         bw_counters_set_rules(w->counters, o->conf);
         bw_worker_listen(w, o->listen);
     }
@@ -120,7 +120,7 @@ static void deadline(struct bw_timer *t)
 {
     struct bw_worker *w = BW_CONTAINER_OF(t, struct bw_worker, drain_timer);
 
-    tunnels_cut(w);
+    bw_tunnels_cut(w);
     bw_fills_abort_all(w->fills, w->index);
 }
 
@@ -197,7 +197,7 @@ static void let_go(struct bw_worker *w)
 {
     bw_timer_stop(&w->figures_timer);
     bw_timer_stop(&w->drain_timer);
-    snapshot_put(w->snapshot);
+    bw_snapshot_put(w->snapshot);
     while (w->snapshots != 0)
         bw_loop_run(w->loop, ENDING_ROUND_MS);
 }
@@ -224,6 +224,6 @@ void bw_worker_dispose(struct bw_worker *w)
         bw_counters_free(w->counters);
     bw_buf_free(&w->lookup.scratch);
     bw_buffers_free(w->buffers);
-    slabs_dispose(w->slabs);
+    bw_slabs_dispose(w->slabs);
     free(w->slabs);
 }
