@@ -254,7 +254,7 @@ static const struct bw_schema table[] = {
      .type = BW_SCHEMA_SIZE,
      .words = "auto",
      .fallback = "auto",
-     .least = 8 * MIB,
+     .least = 32 * MIB, /* the store and its index take half of that */
      .prose =
          "Index, fills and buffers together; auto: a quarter of the machine's or container's."},
     {.path = "cache.collapse",

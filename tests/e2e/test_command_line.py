@@ -54,6 +54,7 @@ def test_a_wrong_command_line_is_answered_by_one_line(arguments, words):
     ("orgin: http://127.0.0.1:1\n", ["orgin", "origin"]),
     ("listen: ':8080'\n", ["origin"]),
     ("origin: http://127.0.0.1:1\ncache: {size: 10}\n", ["2", "cache.size", "10"]),
+    ("origin: http://127.0.0.1:1\ncache: {memory: 16MiB}\n", ["2", "cache.memory", "16MiB", "32MiB"]),
     ("origin: http://127.0.0.1:1\ncache: {size: 10s}\n", ["cache.size", "10s"]),
     ("origin: http://127.0.0.1:1\nlimits: {idle_timeout: 60}\n", ["limits.idle_timeout", "60"]),
     ("origin: http://127.0.0.1:1\norigin: http://127.0.0.1:2\n", ["origin"]),
