@@ -563,6 +563,12 @@ bool bw_policy_invalidates(struct bw_slice method, int status)
     return !safe && status >= 200 && status < 400;
 }
 
+/* Others tell of the request as much as of the origin: 501 of the method, 429 of its sender. */
+bool bw_policy_error_covered(int status)
+{
+    return status == 500 || status == 502 || status == 503 || status == 504;
+}
+
 /* Fields that belong to one connection or one proxy (RFC 9110, 7.6.1; RFC 9111, 3.1). */
 static bool is_connection_field(enum bw_field_id id)
 {

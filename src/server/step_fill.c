@@ -89,7 +89,13 @@ static enum step try_again(struct bw_request *rq)
     return STEP_LOOKUP;
 }
 
-/* RFC 9111, 4.2.4 and RFC 5861, 4: a stale response beats an error, where it is allowed. */
+/* RFC 5861, 4: and in place of an answer with that status? */
+static bool may_cover(struct bw_request *rq, int status)
+{
+    return bw_policy_error_covered(status) && may_be_stale(rq) && rq->found.usable.on_5xx;
+}
+
+/* RFC 9111, 4.2.4: a stale response beats the want of an answer, where it is allowed. */
 static enum step stale_or(struct bw_request *rq, enum bw_reason why)
 {
     leave(rq);
@@ -103,7 +109,7 @@ static enum step stale_or_sick(struct bw_request *rq, int status)
 {
     leave(rq);
     rq->fwd_status = status;
-    if (may_be_stale(rq) && rq->found.usable.on_5xx)
+    if (may_cover(rq, status))
         return bw_deliver_stale(rq, BW_REASON_ORIGIN_STATUS);
     return bw_answer(rq, status, BW_OUTCOME_ERROR, BW_REASON_ORIGIN_STATUS);
 }
@@ -197,7 +203,7 @@ static enum step sick(struct bw_request *rq, const struct bw_fill_head *head)
     int status = head->status;
 
     rq->fwd_status = status;
-    if (may_be_stale(rq) && rq->found.usable.on_5xx) {
+    if (may_cover(rq, status)) {
         leave(rq);
         return bw_deliver_stale(rq, BW_REASON_ORIGIN_STATUS);
     }

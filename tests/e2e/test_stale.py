@@ -48,6 +48,33 @@ def test_an_error_is_covered_by_a_stale_page_where_that_is_allowed(edge, origin,
     assert page.status == 200
 
 
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_each_error_of_rfc_5861_is_covered(edge, origin, clock, status):
+    origin.serves("/news", "monday", cache_control="max-age=60, stale-if-error=600")
+    edge.get("/news")
+    origin.serves("/news", "sorry", status=status)
+    clock.advance(75)
+
+    assert edge.get("/news") == ("stale", "monday")
+
+
+@pytest.mark.parametrize("status", [429, 501, 505, 507, 599])
+def test_no_other_error_is_covered_and_none_costs_the_page(edge, origin, clock, status):
+    origin.serves("/news", "monday", cache_control="max-age=60, stale-if-error=600", etag='"1"')
+    edge.get("/news")
+    origin.serves("/news", "sorry", status=status)
+    clock.advance(75)
+
+    with origin.holding("/news"):
+        crowd = edge.together(3, "/news")
+        edge.has_waiting(3)
+    assert [page.status for page in crowd] == [status] * 3
+    assert origin.saw("/news") == 3  # the first, and two for the crowd
+
+    origin.serves("/news", "monday", cache_control="max-age=60", etag='"1"')
+    assert edge.get("/news") == ("revalidated", "monday")
+
+
 def test_an_error_is_shown_where_nothing_allows_a_stale_page(edge, origin, clock):
     origin.serves("/news", "monday", cache_control="max-age=60")
     edge.get("/news")

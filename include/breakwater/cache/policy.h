@@ -140,6 +140,9 @@ bool bw_policy_request_only_if_cached(const struct bw_policy_request *rq);
 /* Is a response with that status to an unsafe method a reason to invalidate (RFC 9111, 4.4)? */
 bool bw_policy_invalidates(struct bw_slice method, int status);
 
+/* Is that an error which a stale response may stand in for, within its window (RFC 5861, 4)? */
+bool bw_policy_error_covered(int status);
+
 /*
  * The fields of a response that are stored, into out->v with room for all.  Not: connection fields,
  * those that no-cache="..." or private="..." name (RFC 9111, 3.1 and 5.2.2), Set-Cookie unless

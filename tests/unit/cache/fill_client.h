@@ -294,7 +294,7 @@ static inline void client_begin(struct client *c, const struct bw_fill_head *hea
 /* Rule 16. */
 static inline void client_sick(struct client *c, const struct bw_fill_head *head)
 {
-    bool stale = c->has_found && c->found.usable.on_5xx;
+    bool stale = c->has_found && c->found.usable.on_5xx && bw_policy_error_covered(head->status);
 
     if (!stale && c->waiter.leads) {
         client_begin(c, head);

@@ -439,6 +439,13 @@ TEST(a_successful_unsafe_method_invalidates)
     assert_false(bw_policy_invalidates(BW_S("OPTIONS"), 200));
 }
 
+TEST(four_errors_may_be_covered_by_a_stale_response)
+{
+    for (int status = 100; status < 600; status++)
+        assert_int_equal(bw_policy_error_covered(status),
+                         status == 500 || (status >= 502 && status <= 504));
+}
+
 TEST(fields_of_a_connection_and_withheld_fields_are_not_stored)
 {
     static const char head[] = CC "no-cache=\"a\", max-age=60\n" CC "private=\"b, C\"\n"
@@ -480,6 +487,7 @@ int main(void)
         RUN(age_and_freshness_left_are_told),
         RUN(no_store_of_a_request_counts_where_clients_have_a_say),
         RUN(a_successful_unsafe_method_invalidates),
+        RUN(four_errors_may_be_covered_by_a_stale_response),
         RUN(fields_of_a_connection_and_withheld_fields_are_not_stored),
     };
 
