@@ -14,6 +14,7 @@
 #include "breakwater/base/loop.h"
 
 #include "breakwater/base/check.h"
+#include "breakwater/base/clock.h"
 #include "breakwater/base/mem.h"
 
 #include <pthread.h>
@@ -24,6 +25,9 @@
 enum { DURATIONS_MAX = 128 };
 /* libh2o's pools: chunks kept by a thread at most, and what fills a quarter of one */
 enum { CHUNKS_KEPT = 16, QUARTER = 1000 };
+/* How long spare work goes on before the sockets are asked again.  A large write takes about as
+ * long; shorter would cost more polls than it saves waiting. */
+enum { SPARE_US = 200 };
 
 struct bw_loop {
     h2o_loop_t *h2o;
@@ -31,7 +35,8 @@ struct bw_loop {
     int64_t durations[DURATIONS_MAX];
     size_t durations_n;
     h2o_linklist_t next;
-    bool next_armed;
+    h2o_linklist_t spare;
+    bool armed; /* a round that runs `next` and `spare` is asked for */
     int wake_fd;
     h2o_socket_t *wake_socket;
     pthread_mutex_t lock;
@@ -45,6 +50,14 @@ static void wake(struct bw_loop *l)
     ssize_t n = write(l->wake_fd, &one, sizeof(one));
 
     BW_ASSERT(n == (ssize_t)sizeof(one));
+}
+
+static void arm(struct bw_loop *l)
+{
+    if (l->armed)
+        return;
+    l->armed = true;
+    wake(l);
 }
 
 /* In the order in which they were posted; what is posted meanwhile is for the next wake-up. */
@@ -64,19 +77,38 @@ static void deliver_messages(struct bw_loop *l)
     }
 }
 
+static void run_first(h2o_linklist_t *list)
+{
+    struct bw_next *n = BW_CONTAINER_OF(list->next, struct bw_next, link);
+
+    h2o_linklist_unlink(&n->link);
+    n->run(n);
+}
+
+/* What is queued meanwhile is for the next round. */
 static void run_next(struct bw_loop *l)
 {
     h2o_linklist_t now;
 
-    l->next_armed = false;
     h2o_linklist_init_anchor(&now);
     h2o_linklist_insert_list(&now, &l->next);
-    while (!h2o_linklist_is_empty(&now)) {
-        struct bw_next *n = BW_CONTAINER_OF(now.next, struct bw_next, link);
+    while (!h2o_linklist_is_empty(&now))
+        run_first(&now);
+}
 
-        h2o_linklist_unlink(&n->link);
-        n->run(n);
-    }
+/* One item at least, and none twice; those whose turn did not come stay before the new ones. */
+static void run_spare(struct bw_loop *l)
+{
+    int64_t until = bw_clock_mono_us() + SPARE_US;
+    h2o_linklist_t now;
+
+    h2o_linklist_init_anchor(&now);
+    h2o_linklist_insert_list(&now, &l->spare);
+    do
+        run_first(&now);
+    while (!h2o_linklist_is_empty(&now) && bw_clock_mono_us() < until);
+    h2o_linklist_insert_list(&now, &l->spare);
+    h2o_linklist_insert_list(&l->spare, &now);
 }
 
 /* The counter is read first: who posts after that wakes us again. */
@@ -88,8 +120,13 @@ static void on_wake(h2o_socket_t *socket, const char *err)
     (void)err;
     if (read(l->wake_fd, &count, sizeof(count)) != (ssize_t)sizeof(count))
         return;
+    l->armed = false;
     deliver_messages(l);
     run_next(l);
+    if (!h2o_linklist_is_empty(&l->spare))
+        run_spare(l);
+    if (!h2o_linklist_is_empty(&l->spare))
+        arm(l);
 }
 
 struct bw_loop *bw_loop_new(void)
@@ -100,6 +137,7 @@ struct bw_loop *bw_loop_new(void)
     BW_ASSERT(l->wake_fd >= 0);
     l->h2o = h2o_evloop_create();
     h2o_linklist_init_anchor(&l->next);
+    h2o_linklist_init_anchor(&l->spare);
     l->wake_socket = h2o_evloop_socket_create(l->h2o, l->wake_fd, H2O_SOCKET_FLAG_DONT_READ);
     l->wake_socket->data = l;
     h2o_socket_read_start(l->wake_socket, on_wake);
@@ -111,6 +149,7 @@ struct bw_loop *bw_loop_new(void)
 void bw_loop_free(struct bw_loop *l)
 {
     BW_ASSERT(h2o_linklist_is_empty(&l->next));
+    BW_ASSERT(h2o_linklist_is_empty(&l->spare));
     BW_ASSERT(h2o_linklist_is_empty(&l->messages));
     pthread_mutex_destroy(&l->lock);
     h2o_socket_close(l->wake_socket);
@@ -211,16 +250,23 @@ bool bw_timer_running(const struct bw_timer *t)
     return t->entry._link.next != NULL;
 }
 
-void bw_loop_next(struct bw_loop *l, struct bw_next *n, bw_next_fn run)
+static void queue(struct bw_loop *l, h2o_linklist_t *list, struct bw_next *n, bw_next_fn run)
 {
     if (bw_next_queued(n))
         return;
     n->run = run;
-    h2o_linklist_insert(&l->next, &n->link);
-    if (l->next_armed)
-        return;
-    l->next_armed = true;
-    wake(l);
+    h2o_linklist_insert(list, &n->link);
+    arm(l);
+}
+
+void bw_loop_next(struct bw_loop *l, struct bw_next *n, bw_next_fn run)
+{
+    queue(l, &l->next, n, run);
+}
+
+void bw_loop_spare(struct bw_loop *l, struct bw_next *n, bw_next_fn run)
+{
+    queue(l, &l->spare, n, run);
 }
 
 void bw_next_cancel(struct bw_next *n)

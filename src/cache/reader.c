@@ -18,7 +18,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { CHUNK_PAGES = 18 };
+/* Asked for by one mincore(); a gap so small lies between the chunks of one object. */
+enum { RUN_PAGES = 256, NEIGHBOURS = 2 * BW_STORE_PAGE };
 
 struct bw_reader {
     struct bw_store *store;
@@ -175,11 +176,11 @@ enum bw_err bw_reader_get(struct bw_reader *r, const struct bw_hash *key, bool v
 
 static bool is_in_memory(const char *p, size_t n)
 {
-    unsigned char pages[CHUNK_PAGES];
+    unsigned char pages[RUN_PAGES];
     char *start = bw_page_of(p);
     size_t len = (size_t)(p + n - start), count = (len + BW_STORE_PAGE - 1) / BW_STORE_PAGE;
 
-    if (count > CHUNK_PAGES || mincore(start, len, pages) != 0)
+    if (count > RUN_PAGES || mincore(start, len, pages) != 0)
         return true; /* not to be known: read it in place */
     for (size_t i = 0; i < count; i++)
         if (!(pages[i] & 1))
@@ -284,16 +285,59 @@ static enum bw_err view_chunk(struct bw_reader *r, uint64_t body_key, size_t at,
     if (at >= len)
         return BW_ERR_NOT_FOUND;
     *piece = bw_slice(chunk.base + at, most < len - at ? (size_t)most : len - at);
-    return warm ? BW_OK : have_in_memory(r, body_key, piece->base, piece->len);
+    return BW_OK;
+}
+
+/* From the first byte of one to the last of another, or more than any run has. */
+static size_t reach(struct bw_slice from, struct bw_slice to)
+{
+    return to.base < from.base ? SIZE_MAX : (size_t)(to.base + to.len - from.base);
+}
+
+/* How many of the views, from the first on, lie side by side. */
+static size_t run_of(const struct bw_slice *v, size_t n)
+{
+    size_t bytes = v[0].len, i = 1;
+
+    while (i < n && reach(v[0], v[i]) <= bytes + NEIGHBOURS + v[i].len &&
+           reach(v[0], v[i]) <= (RUN_PAGES - 1) * BW_STORE_PAGE) {
+        bytes = reach(v[0], v[i]);
+        i++;
+    }
+    return i;
+}
+
+/*
+ * How many of the views, from the first on, may be touched.  An object's chunks mostly lie side by
+ * side, and a question to the kernel costs about as much for many pages as for few.
+ */
+static size_t views_in_memory(const struct bw_slice *v, size_t n)
+{
+    size_t at = 0;
+
+    while (at < n) {
+        size_t run = run_of(v + at, n - at);
+
+        if (!is_in_memory(v[at].base, reach(v[at], v[at + run - 1]))) {
+            while (at < n && is_in_memory(v[at].base, v[at].len))
+                at++;
+            return at;
+        }
+        at += run;
+    }
+    return n;
 }
 
 // NOLINTNEXTLINE(readability-function-size): the hit path fills no struct for it
 enum bw_err bw_reader_view(struct bw_reader *r, uint64_t objid, uint64_t offset, uint64_t most,
                            struct bw_slice *pieces, size_t max, size_t *n)
 {
-    enum bw_err err = renew(r);
+    enum bw_err err;
 
     *n = 0;
+    if (BW_UNLIKELY(!bw_store_loaded(r->store)))
+        return BW_ERR_BUSY;
+    err = renew(r);
     while (err == BW_OK && most > 0 && *n < max && offset / BW_CHUNK_SIZE < BW_CHUNKS_MAX) {
         uint64_t key = bw_body_key(objid, (uint32_t)(offset / BW_CHUNK_SIZE));
 
@@ -304,7 +348,10 @@ enum bw_err bw_reader_view(struct bw_reader *r, uint64_t objid, uint64_t offset,
         most -= pieces[*n].len;
         ++*n;
     }
-    return *n > 0 ? BW_OK : err;
+    if (*n == 0)
+        return err;
+    *n = views_in_memory(pieces, *n);
+    return *n != 0 ? BW_OK : BW_ERR_BUSY;
 }
 
 void bw_reader_release(struct bw_reader *r)

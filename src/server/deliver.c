@@ -1,9 +1,10 @@
 /*
  * deliver.c - a response from the store: the hit path.
  *
- * No lock, no message to another thread, no allocation but from the request's pool; a body in
- * chunks is copied through a buffer of the worker's free list, two chunks at a time, and no read
- * transaction outlives the copy (a slow client must not hold the store's pages).
+ * No lock, no message to another thread, no allocation but from the request's pool.  A body in
+ * chunks is written straight from the map where that can be done (clear text, one range, checksums
+ * known to be right), else copied through a buffer of the worker's free list.  No read transaction
+ * outlives the call: a slow client must not hold the store's pages.
  */
 #include "breakwater/server/buffers.h"
 
@@ -11,8 +12,11 @@
 
 enum {
     SMALL_BUFFER = 4096,
-    VIEWS_MAX = 4,
-    VIEW_BYTES = 2 * BW_CHUNK_SIZE, /* of one connection in a round of the loop */
+    /* With the head at once: little, for many requests are read in one round of the loop; then in
+     * large pieces, one connection at a time (docs/decisions/0013). */
+    VIEW_FIRST = 2 * BW_CHUNK_SIZE,
+    VIEW_BYTES = 16 * BW_CHUNK_SIZE,
+    VIEWS_MAX = 17,
 };
 
 /* ---- the head ---- */
@@ -25,15 +29,12 @@ static void whole_body(struct bw_request *rq, uint64_t length)
     rq->read_whole = !rq->found.hit.verified;
 }
 
-static bool send_views(struct bw_request *rq);
-
 static void proceed(h2o_generator_t *generator, h2o_req_t *req)
 {
     struct bw_request *rq = H2O_STRUCT_FROM_MEMBER(struct bw_request, generator, generator);
 
     (void)req;
-    if (!send_views(rq))
-        bw_resume(rq, STEP_SEND);
+    bw_resume(rq, STEP_SEND);
 }
 
 enum step bw_step_deliver(struct bw_request *rq)
@@ -181,11 +182,50 @@ static enum step broken(struct bw_request *rq)
     return STEP_WAIT;
 }
 
+/*
+ * The kernel copies straight from the map, as much as the socket takes at once.  The views end with
+ * this call, what was not taken is looked up again; so no transaction waits for a client, and a
+ * slow one holds no buffer.  False: not this way.
+ */
+static bool send_views(struct bw_request *rq)
+{
+    struct bw_slice pieces[VIEWS_MAX];
+    uint64_t left, most = rq->responding ? VIEW_BYTES : VIEW_FIRST;
+    size_t n, accepted;
+    bool taken;
+
+    if (rq->x->ops->write_now == NULL || rq->x->conn->tls || rq->spans_n != 1 ||
+        !rq->found.hit.verified || rq->found.entry.inline_body.base != NULL)
+        return false;
+    if (rq->buffer != NULL)
+        bw_buffers_put(rq->w->buffers, rq->buffer);
+    rq->buffer = NULL;
+    left = rq->spans[0].end - rq->span_position;
+    if (bw_reader_view(rq->w->lookup.reader, rq->found.entry.objid, rq->span_position,
+                       left < most ? left : most, pieces, VIEWS_MAX, &n) != BW_OK) {
+        bw_reader_release(rq->w->lookup.reader);
+        return false; /* the other way finds the same and deals with it */
+    }
+    if (!rq->responding)
+        bw_respond(rq);
+    taken = rq->x->ops->write_now(rq->x, (const h2o_iovec_t *)(const void *)pieces, n, &accepted);
+    bw_reader_release(rq->w->lookup.reader);
+    rq->span_position += accepted;
+    if (rq->span_position == rq->spans[0].end) {
+        rq->span_at = rq->spans_n;
+        bw_send_end(rq);
+    }
+    return taken;
+}
+
 enum step bw_step_send(struct bw_request *rq)
 {
     struct gather g = {.n = 0};
-    enum gathered how = gather(rq, &g);
+    enum gathered how;
 
+    if (send_views(rq))
+        return STEP_WAIT;
+    how = gather(rq, &g);
     if (how == GATHER_BROKEN)
         return broken(rq);
     if (how == GATHER_COLD && g.n == 0) {
@@ -200,38 +240,4 @@ enum step bw_step_send(struct bw_request *rq)
     h2o_send(&rq->x->req, g.v, g.n,
              rq->span_at == rq->spans_n ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
     return STEP_WAIT;
-}
-
-/*
- * The rest of a large body in clear text: the kernel copies straight from the map, as much as the
- * socket takes at once.  The views end with this call, what was not taken is looked up again; so no
- * transaction waits for a client, and a slow one holds no buffer.  False: not this way.
- */
-static bool send_views(struct bw_request *rq)
-{
-    struct bw_slice pieces[VIEWS_MAX];
-    uint64_t left;
-    size_t n, accepted;
-    bool taken;
-
-    if (rq->x->ops->write_now == NULL || rq->x->conn->tls || rq->spans_n != 1 ||
-        !rq->found.hit.verified || rq->found.entry.inline_body.base != NULL)
-        return false;
-    if (rq->buffer != NULL)
-        bw_buffers_put(rq->w->buffers, rq->buffer);
-    rq->buffer = NULL;
-    left = rq->spans[0].end - rq->span_position;
-    if (bw_reader_view(rq->w->lookup.reader, rq->found.entry.objid, rq->span_position,
-                       left < VIEW_BYTES ? left : VIEW_BYTES, pieces, VIEWS_MAX, &n) != BW_OK) {
-        bw_reader_release(rq->w->lookup.reader);
-        return false; /* the other way finds the same and deals with it */
-    }
-    taken = rq->x->ops->write_now(rq->x, (const h2o_iovec_t *)(const void *)pieces, n, &accepted);
-    bw_reader_release(rq->w->lookup.reader);
-    rq->span_position += accepted;
-    if (rq->span_position == rq->spans[0].end) {
-        rq->span_at = rq->spans_n;
-        bw_send_end(rq);
-    }
-    return taken;
 }

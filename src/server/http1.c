@@ -209,6 +209,11 @@ void bw_h1_put_off(struct bw_http1 *c)
     bw_loop_next(c->conn.worker->loop, &c->go_on, go_on);
 }
 
+void bw_h1_give_way(struct bw_http1 *c)
+{
+    bw_loop_spare(c->conn.worker->loop, &c->go_on, go_on);
+}
+
 /* ---- exchanges ---- */
 
 static const struct bw_wire_ops http1_ops = {
@@ -363,7 +368,7 @@ void bw_h1_next_request(struct bw_http1 *c)
         return;
     }
     if (bw_h1_burst_is_used_up(c))
-        bw_h1_put_off(c);
+        bw_h1_give_way(c);
     else
         bw_h1_advance(c);
 }

@@ -158,6 +158,7 @@ void bw_h1_next_request(struct bw_http1 *c);
 void bw_h1_finish(struct bw_http1 *c);
 /* Come back in the next round. */
 void bw_h1_put_off(struct bw_http1 *c);
+void bw_h1_give_way(struct bw_http1 *c); /* the others first */
 bool bw_h1_burst_is_used_up(struct bw_http1 *c);
 
 /* ---- http1_read.c ---- */

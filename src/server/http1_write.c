@@ -445,7 +445,7 @@ static void send_pieces(struct bw_http1 *c, struct sending *s, const h2o_iovec_t
         s->v[s->n++] = s->tail;
     if (s->n > 0)
         write_pieces(c, s->v, s->n);
-    else
+    else if (c->writing == H1_QUIET)
         bw_h1_put_off(c); /* nothing to write: as if written, but not inside h2o_send() */
 }
 
@@ -487,38 +487,89 @@ void bw_h1_do_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_
 
 /* ---- bytes that are ours for this moment ---- */
 
-/* The socket is full: come back when it is not.  The send clock watches that this happens. */
-static void wait_for_room(struct bw_http1 *c)
+static void on_room(h2o_socket_t *socket, const char *err)
+{
+    struct bw_http1 *c = socket->data;
+
+    c->writing = H1_QUIET;
+    if (err != NULL)
+        bw_h1_free(c, H1_CUT_SOCKET);
+    else if (c->responding == H1_STREAMING)
+        bw_h1_give_way(c);
+    else
+        bw_h1_write_on(c);
+}
+
+/* Come back when the socket takes more.  The send clock watches that this happens. */
+static void wait_for_room(struct bw_http1 *c, bool is_full)
 {
     c->writing = H1_WRITES;
-    h2o_socket_notify_write(c->conn.socket, on_written);
+    if (is_full)
+        h2o_socket_notify_write(c->conn.socket, on_room);
+    else /* nothing written is a callback in this round, without a word to the kernel */
+        h2o_socket_write(c->conn.socket, NULL, 0, on_room);
     bw_h1_send_clock_start(c);
+}
+
+static bool takes_bytes_now(struct bw_http1 *c, size_t total)
+{
+    if (c->conn.socket->ssl != NULL || c->writing != H1_QUIET || c->out.rest_from < c->out.rest.n)
+        return false;
+    if (c->responding == H1_WAITING)
+        c->framing = framing_for(c, 0, H2O_SEND_STATE_IN_PROGRESS);
+    else if (c->responding != H1_STREAMING)
+        return false;
+    return c->framing == H1_LENGTH && total <= c->out.left;
+}
+
+static struct bw_slice head_now(struct bw_http1 *c)
+{
+    char *base;
+
+    if (c->responding != H1_WAITING)
+        return bw_slice(NULL, 0);
+    decide_ending(c, H2O_SEND_STATE_IN_PROGRESS);
+    c->responding = H1_STREAMING;
+    base = h2o_mem_alloc_pool(&c->x.req.pool, bw_h1_head_size(c));
+    return bw_slice(base, (size_t)(bw_h1_put_head(c, base) - base));
+}
+
+static size_t behind_head(struct bw_http1 *c, struct bw_slice head, size_t written)
+{
+    h2o_iovec_t rest;
+
+    c->burst += written;
+    if (written >= head.len)
+        return written - head.len;
+    rest = h2o_iovec_init(head.base + written, head.len - written);
+    keep_rest(c, rest, &rest, 0);
+    return 0;
 }
 
 bool bw_h1_write_now(struct bw_exchange *x, const h2o_iovec_t *v, size_t n, size_t *accepted)
 {
     struct bw_http1 *c = bw_h1_of(x);
     size_t total = total_of(v, n);
+    h2o_iovec_t all[VEC_MAX + 1];
+    struct bw_slice head;
     ssize_t got;
 
     *accepted = 0;
-    if (c->conn.socket->ssl != NULL || c->framing != H1_LENGTH || c->responding != H1_STREAMING ||
-        c->writing != H1_QUIET || c->out.rest_from < c->out.rest.n || total > c->out.left)
+    if (n > VEC_MAX || !takes_bytes_now(c, total))
         return false;
-    got = writev(h2o_socket_get_fd(c->conn.socket), (const struct iovec *)v, (int)n);
+    head = head_now(c);
+    all[0] = h2o_iovec_init(head.base, head.len);
+    memcpy(all + 1, v, n * sizeof(*v));
+    got = writev(h2o_socket_get_fd(c->conn.socket), (const struct iovec *)all, (int)n + 1);
     if (got < 0 && errno != EAGAIN && errno != EINTR) {
         c->responding = H1_BROKEN; /* the client is gone; noticed in the next round */
         bw_h1_put_off(c);
         return true;
     }
-    *accepted = got > 0 ? (size_t)got : 0;
+    *accepted = behind_head(c, head, got > 0 ? (size_t)got : 0);
     c->out.left -= *accepted;
-    c->burst += *accepted;
     x->bytes_sent += *accepted;
-    if (*accepted < total)
-        wait_for_room(c);
-    else
-        bw_h1_put_off(c);
+    wait_for_room(c, *accepted < total);
     return true;
 }
 
@@ -558,7 +609,7 @@ static void go_on_responding(struct bw_http1 *c)
     switch (c->responding) {
     case H1_STREAMING:
         if (bw_h1_burst_is_used_up(c))
-            bw_h1_put_off(c);
+            bw_h1_give_way(c);
         else
             h2o_proceed_response(&c->x.req);
         return;
@@ -597,7 +648,7 @@ void bw_h1_write_on(struct bw_http1 *c)
 {
     if (c->out.rest_from < c->out.rest.n) {
         if (bw_h1_burst_is_used_up(c))
-            bw_h1_put_off(c);
+            bw_h1_give_way(c);
         else
             write_rest(c);
     } else if (c->out.interim.len > 0) {

@@ -45,7 +45,13 @@ struct bw_next {
     bw_next_fn run;
 };
 void bw_loop_next(struct bw_loop *l, struct bw_next *n,
-                  bw_next_fn run);      /* once queued it stays so */
+                  bw_next_fn run); /* once queued it stays so */
+/*
+ * The same for work that is long and can wait, as the next piece of a large body: the items take
+ * turns for a fraction of a millisecond, then the sockets are asked, so that whoever wants little
+ * gets it between two pieces.
+ */
+void bw_loop_spare(struct bw_loop *l, struct bw_next *n, bw_next_fn run);
 void bw_next_cancel(struct bw_next *n); /* may be called always */
 bool bw_next_queued(const struct bw_next *n);
 

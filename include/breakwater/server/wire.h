@@ -79,11 +79,12 @@ struct bw_wire_ops {
     /* Trailers, to be sent behind the last byte; before the final h2o_send().  Copied. */
     void (*trailers)(struct bw_exchange *x, const struct bw_fields *fields);
     /*
-     * Write body bytes straight from memory that is valid now and not later (the store's map): what
-     * the socket takes at once is `*accepted`.  True: proceed() comes when more can be written,
-     * unless the caller ends the response with h2o_send() because everything was accepted.  False:
-     * not possible now or at all (TLS, chunked, a write in flight), nothing was written: use
-     * h2o_send(). Only after the head was sent.  NULL where a protocol cannot.
+     * Write body bytes straight from memory that is valid now and not later (the store's map), with
+     * the head if it is not out yet: what the socket takes at once is `*accepted`.  True: proceed()
+     * comes when it is this connection's turn again, unless the caller ends the response with
+     * h2o_send() because everything was accepted.  False: not possible now or at all (TLS, no
+     * Content-Length, a write in flight), nothing was written: use h2o_send().  NULL where a
+     * protocol cannot.
      */
     bool (*write_now)(struct bw_exchange *x, const h2o_iovec_t *v, size_t n, size_t *accepted);
     /*

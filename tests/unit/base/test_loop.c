@@ -2,6 +2,7 @@
  * test_loop.c - the loop across threads: messages arrive, and no memory of libh2o is shared or
  * left.
  */
+#include "breakwater/base/clock.h"
 #include "breakwater/base/loop.h"
 
 #include "unit.h"
@@ -189,6 +190,58 @@ TEST(what_was_cancelled_does_not_run)
     bw_loop_free(w.loop);
 }
 
+/* Work of a millisecond, longer than any share of a round. */
+static void labour(struct bw_next *n)
+{
+    struct work *w = BW_CONTAINER_OF(n, struct work, next);
+    int64_t end = bw_clock_mono_us() + 1000;
+
+    while (bw_clock_mono_us() < end)
+        continue;
+    w->done++;
+    w->round = bw_loop_round(w->loop);
+    if (w->done == 1)
+        bw_loop_spare(w->loop, &w->next, labour);
+}
+
+TEST(long_work_takes_turns_and_a_round_has_one_piece_of_it)
+{
+    struct work a = {.loop = bw_loop_new()}, b = {.loop = a.loop}, quick = {.loop = a.loop};
+
+    bw_loop_spare(a.loop, &a.next, labour);
+    bw_loop_spare(b.loop, &b.next, labour);
+    bw_loop_run(a.loop, 1000);
+    assert_int_equal(a.done + b.done, 1);
+    bw_loop_next(a.loop, &quick.next, do_work);
+    bw_loop_run(a.loop, 1000);
+    assert_int_equal(a.done, 1);
+    assert_int_equal(b.done, 1);
+    assert_int_equal(quick.done, 1);
+    for (int i = 0; i < 2; i++)
+        bw_loop_run(a.loop, 1000);
+    assert_int_equal(a.done, 2);
+    assert_int_equal(b.done, 2);
+    assert_true(b.round > a.round);
+    assert_int_equal(quick.done, 2);
+    bw_loop_free(a.loop);
+}
+
+TEST(long_work_that_was_cancelled_does_not_run)
+{
+    struct work a = {.loop = bw_loop_new()}, b = {.loop = a.loop};
+
+    bw_loop_spare(a.loop, &a.next, labour);
+    bw_loop_spare(a.loop, &b.next, labour);
+    bw_next_cancel(&a.next);
+    bw_loop_run(a.loop, 1000);
+    assert_int_equal(a.done, 0);
+    assert_int_equal(b.done, 1);
+    bw_next_cancel(&b.next);
+    bw_loop_run(a.loop, 1000);
+    assert_int_equal(b.done, 1);
+    bw_loop_free(a.loop);
+}
+
 static void ring(struct bw_timer *t)
 {
     BW_CONTAINER_OF(t, struct work, timer)->done++;
@@ -219,6 +272,8 @@ int main(void)
         RUN(threads_whose_loops_were_made_by_one_share_no_buffer_and_leave_none),
         RUN(what_is_queued_from_within_runs_in_a_later_round),
         RUN(what_was_cancelled_does_not_run),
+        RUN(long_work_takes_turns_and_a_round_has_one_piece_of_it),
+        RUN(long_work_that_was_cancelled_does_not_run),
         RUN(a_timer_fires_once_unless_it_is_stopped),
     };
 
