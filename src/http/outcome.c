@@ -76,6 +76,8 @@ static const struct {
     [BW_REASON_CLOSED] = {"closed", "The origin server closed the connection without an answer."},
     [BW_REASON_BAD_RESPONSE] = {"bad-response",
                                 "The answer of the origin server is not valid HTTP."},
+    [BW_REASON_UNASKED_PART] = {"unasked-part",
+                                "The origin server sent a part where the whole was asked for."},
     [BW_REASON_TRUNCATED] = {"truncated",
                              "The answer of the origin server is shorter than announced."},
     [BW_REASON_QUEUE_FULL] = {"queue-full", "All connections to the origin server are in use."},

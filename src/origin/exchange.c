@@ -117,6 +117,7 @@ void bw_exchange_prepare(struct bw_fetch *f, const struct bw_fetch_request *rq)
     f->out.authority = copy(f, rq->authority);
     f->out.text = write_fields(f, rq);
     f->out.upgrade = upgrade != NULL ? copy(f, upgrade->value) : BW_S("");
+    f->out.ranged = bw_fields_find(rq->fields, BW_F_RANGE) != NULL;
     f->out.framing = rq->body;
     if (rq->body == BW_FRAMING_LENGTH && rq->content_length == 0)
         f->out.framing = BW_FRAMING_NONE; /* the head is all */
@@ -432,6 +433,8 @@ static enum step read_head(struct bw_fetch *f)
         return refuse(f, BW_REASON_BAD_RESPONSE);
     if (f->in.head.status < 200)
         return informational(f);
+    if (f->in.head.status == 206 && !f->out.ranged) /* who gets it would take it for the whole */
+        return refuse(f, BW_REASON_UNASKED_PART);   /* (RFC 9110, 15.3.7) */
     f->in.framing = bw_head_response_framing(&f->in.head, f->out.method);
     f->in.left = f->in.framing == BW_FRAMING_LENGTH ? f->in.head.content_length : 0;
     f->in.receiving = BW_RECEIVING_BODY;

@@ -45,6 +45,7 @@ struct bw_fetch_out {
     size_t in_flight;      /* of these: in the write under way */
     struct bw_buf pending; /* as it goes to the wire, next */
     struct bw_buf flight;  /* being written */
+    bool ranged;           /* a part was asked for */
     bool body_begun;       /* a byte was handed over: no second attempt */
     bool body_whole;       /* the last byte was handed over */
 };

@@ -76,3 +76,17 @@ def test_bytes_behind_one_answer_are_never_the_answer_to_another(front):
     for _ in range(5):
         assert front.edge.get("/a").text == "a"
         assert front.edge.get("/b").text == "good"
+
+
+@pytest.mark.parametrize("ask", ["get", "head", "post"])
+@pytest.mark.parametrize("fields", [{}, {"content_range": "bytes 0-3/10"}], ids=["bare", "with Content-Range"])
+def test_a_part_that_nobody_asked_for_is_not_passed_on_as_the_whole(front, ask, fields):
+    path = f"/part/{ask}/{len(fields)}"
+    front.origin.serves(path, "0123", status=206, cache_control="max-age=60", **fields)
+
+    page = getattr(front.edge, ask)(path)
+
+    assert (page.status, page.why) == (502, "unasked-part")
+    assert b"0123" not in page.body
+    front.origin.last(path).was_left()
+    assert whole_again(front, path)

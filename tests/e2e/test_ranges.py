@@ -103,3 +103,16 @@ def test_a_range_of_what_is_not_stored_is_passed_on(edge, origin):
 
     assert (page.status, page.text) == (206, "part")
     assert origin.last("/live").headers["range"] == "bytes=0-3"
+
+
+def test_a_part_in_answer_to_the_question_for_the_whole_is_no_answer(edge, origin, clock):
+    origin.serves("/film", "0123456789", cache_control="max-age=60")
+    edge.get("/film")
+    origin.serves("/film", "0123", status=206, cache_control="max-age=60", content_range="bytes 0-3/10")
+    clock.advance(75)
+
+    page = edge.get("/film", headers={"Range": "bytes=0-3"})
+
+    assert "range" not in origin.last("/film").headers
+    assert (page.status, page.cache, page.text) == (206, "stale", "0123")
+    assert edge.get("/film") == ("stale", "0123456789")

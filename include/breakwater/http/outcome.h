@@ -66,6 +66,7 @@ enum bw_reason {
     BW_REASON_SEND,          /* the request could not be written */
     BW_REASON_CLOSED,        /* closed without an answer */
     BW_REASON_BAD_RESPONSE,  /* not HTTP as we accept it */
+    BW_REASON_UNASKED_PART,  /* 206 to a request without Range */
     BW_REASON_TRUNCATED,     /* shorter than it said */
     BW_REASON_QUEUE_FULL,    /* connections to the servers are at their limit */
     BW_REASON_SHED,          /* our own limits: memory, waiters, wait time */

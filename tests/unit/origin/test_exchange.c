@@ -150,6 +150,11 @@ static const struct response responses[] = {
     {NULL, CLOSE, "GET", NULL, BW_REASON_CLOSED, false},
     {NULL, RESET, "GET", NULL, BW_REASON_CLOSED, false},
     {"HTTP/1.1 100 Continue\r\n\r\n", CLOSE, "GET", NULL, BW_REASON_CLOSED, false},
+    /* an answer to another question */
+    {"HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 0-4/9\r\ncontent-length: 5\r\n\r\nhello",
+     KEEP, "GET", NULL, BW_REASON_UNASKED_PART, false},
+    {"HTTP/1.1 206 Partial Content\r\ncontent-length: 5\r\n\r\n", KEEP, "HEAD", NULL,
+     BW_REASON_UNASKED_PART, false},
     /* ambiguous or not HTTP */
     {"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", KEEP,
      "GET", NULL, BW_REASON_BAD_RESPONSE, false},
