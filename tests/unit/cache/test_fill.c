@@ -50,75 +50,6 @@ TEST(a_crowd_on_all_workers_costs_one_fetch)
     world_end(w);
 }
 
-TEST(bytes_reach_the_crowd_while_they_come)
-{
-    struct world *w = world_new(3, MEMORY, NULL);
-    struct origin o = page("cache-control: max-age=60");
-    struct client *c[9];
-
-    allow(w, &o, BYTES(50000));
-    crowd(w, &o, c, 9);
-    for (unsigned i = 0; i < 9; i++)
-        until(w, c[i]->got == 50000);
-    allow(w, &o, BYTES(150000));
-    for (unsigned i = 0; i < 9; i++)
-        until(w, c[i]->got == 150000);
-    allow(w, &o, EVERYTHING);
-    crowd_is_served(c, 9);
-    assert_int_equal(o.fetches, 1);
-    world_end(w);
-}
-
-static void shares(uint64_t length, bool hides_length, uint64_t from)
-{
-    struct world *w = world_new(2, MEMORY, NULL);
-    struct origin o = page("cache-control: max-age=60");
-    struct client *c[4];
-
-    o.length = length;
-    o.hides_length = hides_length;
-    for (unsigned i = 0; i < 4; i++) {
-        c[i] = ask(w, i % 2, &o, "");
-        c[i]->from = i % 2 * from;
-        go(c[i]);
-    }
-    allow(w, &o, EVERYTHING);
-    crowd_is_served(c, 4);
-    assert_int_equal(o.fetches, 1);
-    settle(w);
-    c[0] = get(w, 1, &o);
-    assert_int_equal(result_of(c[0]), SERVED);
-    assert_true(c[0]->hit);
-    assert_int_equal(c[0]->got, length);
-    is_served(c[0]);
-    world_end(w);
-}
-
-TEST(bodies_of_every_size_are_shared_and_stored)
-{
-    const uint64_t sizes[] = {0,
-                              1,
-                              BW_ENTRY_INLINE_MAX,
-                              BW_ENTRY_INLINE_MAX + 1,
-                              BW_BLOCK_SIZE,
-                              BW_BLOCK_SIZE + 1,
-                              BW_CHUNK_SIZE - 1,
-                              BW_CHUNK_SIZE,
-                              BW_CHUNK_SIZE + 1,
-                              3 * BW_CHUNK_SIZE + BW_BLOCK_SIZE};
-
-    for (size_t i = 0; i < BW_ARRAY_LEN(sizes); i++) {
-        shares(sizes[i], false, 0);
-        shares(sizes[i], true, 0);
-    }
-}
-
-TEST(readers_that_begin_in_the_middle_get_their_part)
-{
-    shares(BODY, false, 100000);
-    shares(BODY, true, BODY - 1);
-}
-
 TEST(head_joins_a_fetch_and_never_leads_one)
 {
     struct world *w = world_new(2, MEMORY, NULL);
@@ -640,9 +571,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(a_crowd_on_all_workers_costs_one_fetch),
-        RUN(bytes_reach_the_crowd_while_they_come),
-        RUN(bodies_of_every_size_are_shared_and_stored),
-        RUN(readers_that_begin_in_the_middle_get_their_part),
         RUN(head_joins_a_fetch_and_never_leads_one),
         RUN(whoever_comes_between_the_last_byte_and_the_index_joins),
         RUN(a_request_between_index_and_table_finds_what_has_landed),
