@@ -1,6 +1,6 @@
 /*
- * test_fill_read.c - readers: bytes while they come, bodies of every size and from the middle
- * (docs/fill.md, 3).
+ * test_fill_read.c - readers: bytes while they come, bodies of every size and from the middle, who
+ * is woken (docs/fill.md, 3).
  */
 #include "cache/fake_store.h"
 #include "cache/fill_client.h"
@@ -11,6 +11,8 @@ static struct origin page(const char *fields)
 {
     return (struct origin){.path = "/news", .status = 200, .fields = fields, .length = BODY};
 }
+
+/* ---- bytes ---- */
 
 TEST(bytes_reach_the_crowd_while_they_come)
 {
@@ -81,12 +83,54 @@ TEST(readers_that_begin_in_the_middle_get_their_part)
     shares(BODY, true, BODY - 1);
 }
 
+/* ---- woken ---- */
+
+static void has_run(struct worker *wk, void *arg)
+{
+    (void)wk;
+    (void)arg;
+}
+
+/* Bytes come, and the message that says so waits behind us: we look before it is delivered. */
+static void looks_unasked(struct worker *wk, void *arg)
+{
+    struct client *c = arg;
+
+    BW_ASSERT(wk->index != 0);
+    atomic_store(&c->origin->allowed, BYTES(1000));
+    order(wk->world, 0, kick_all, NULL);
+    order(wk->world, 0, has_run, NULL); /* the source has run by then */
+    client_stream(c);
+}
+
+TEST(a_reader_that_looks_before_it_is_woken_is_not_woken_while_it_sends)
+{
+    struct world *w = world_new(2, MEMORY, NULL);
+    struct origin o = page("cache-control: max-age=60");
+    struct client *c[2] = {get(w, 0, &o), ask(w, 1, &o, "")};
+
+    c[1]->stops_at = 0;
+    until(w, all_parked(c, 1));
+    go(c[1]);
+    allow(w, &o, HEAD_ONLY);
+    until(w, c[1]->status == 200 && c[1]->parked);
+    order(w, 1, looks_unasked, c[1]);
+    assert_true(c[1]->stopped);
+    assert_int_equal(c[1]->got, 1000);
+    read_on(c[1]); /* after the message */
+    allow(w, &o, EVERYTHING);
+    crowd_is_served(c, 2);
+    assert_int_equal(o.fetches, 1);
+    world_end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(bytes_reach_the_crowd_while_they_come),
         RUN(bodies_of_every_size_are_shared_and_stored),
         RUN(readers_that_begin_in_the_middle_get_their_part),
+        RUN(a_reader_that_looks_before_it_is_woken_is_not_woken_while_it_sends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
