@@ -38,11 +38,11 @@ static void unpin(struct bw_fill *f)
 }
 
 /* The table may be freed as soon as no fill is alive, so that is counted last. */
-void bw_fill_put(struct bw_fill *f)
+static void put(struct bw_fill *f, unsigned n)
 {
     struct bw_fills *fs = f->fs;
 
-    if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
+    if (atomic_fetch_sub_explicit(&f->refs, n, memory_order_acq_rel) != n)
         return;
     bw_window_drop_below(f, UINT64_MAX);
     if (f->marked)
@@ -62,6 +62,19 @@ void bw_fill_put(struct bw_fill *f)
     free(f->memory);
     free(f);
     atomic_fetch_sub(&fs->live, 1);
+}
+
+void bw_fill_put(struct bw_fill *f)
+{
+    put(f, 1);
+}
+
+/* Of the owner, whose own reference is there: this one is not the last. */
+static void put_one_of_two(struct bw_fill *f)
+{
+    unsigned refs = atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel);
+
+    BW_ASSERT(refs > 1);
 }
 
 /* ---- losing the store ---- */
@@ -118,7 +131,7 @@ static bool try_to_hand(struct bw_fill *f, enum bw_err (*give)(struct bw_fill *f
         if (!moved && f->committed == f->handed)
             bw_fill_lose_store(f);
         pthread_mutex_unlock(&f->lock);
-        bw_fill_put(f);
+        put_one_of_two(f);
         if (!moved)
             return false;
     }
@@ -359,8 +372,7 @@ static void committed(struct bw_writer_client *c, uint32_t chunks)
     if (f->stopped || (f->state == FILL_DONE && !f->record_handed))
         bw_fill_poke(f);
     pthread_mutex_unlock(&f->lock);
-    while (n-- != 0)
-        bw_fill_put(f);
+    put(f, n);
 }
 
 /*
