@@ -312,18 +312,22 @@ static void forget(struct bw_store *s, struct bw_item *it)
 /* Deletes may not be lost with the transaction; chunks and records were answered. */
 static void finish_items(struct bw_store *s, struct bw_item *items, bool failed)
 {
-    struct bw_item *next;
+    struct bw_item *next, *again = NULL, **end = &again;
 
     for (struct bw_item *it = items; it != NULL; it = next) {
         next = it->next;
         forget(s, it);
         if (it->kind == BW_ITEM_PURGE && !failed)
             bw_purge_committed(s, it->seq);
-        if (failed && it->kind != BW_ITEM_CHUNK && it->kind != BW_ITEM_RECORD)
-            bw_writer_put_back(s, it);
-        else
+        if (failed && it->kind != BW_ITEM_CHUNK && it->kind != BW_ITEM_RECORD) {
+            *end = it;
+            end = &it->next;
+        } else {
             bw_item_free(it);
+        }
     }
+    *end = NULL;
+    bw_writer_put_back(s, again);
 }
 
 /*
@@ -355,8 +359,20 @@ static int write_all(struct bw_store *s, struct bw_item *items)
     return attempt(s, items);
 }
 
+/* Purges are committed in the order of their numbers: `committed` speaks for all before it. */
+static void check_order(const struct bw_store *s, const struct bw_item *items)
+{
+    uint64_t seq = atomic_load(&s->purges.committed);
+
+    for (; items != NULL; items = items->next) {
+        seq += items->kind == BW_ITEM_PURGE;
+        BW_ASSERT(items->kind != BW_ITEM_PURGE || items->seq == seq);
+    }
+}
+
 void bw_batch_run(struct bw_store *s, struct bw_item *items)
 {
+    check_order(s, items);
     int rc = is_usable(s) ? write_all(s, items) : EIO;
 
     if (rc != 0)

@@ -151,7 +151,11 @@ struct bw_writer {
 void bw_writer_start(struct bw_store *s, size_t limit);
 void bw_writer_stop(struct bw_store *s);
 void bw_writer_push(struct bw_store *s, struct bw_item *it); /* what may not be refused */
-void bw_writer_put_back(struct bw_store *s, struct bw_item *it);
+/*
+ * A list of what failed and may not be forgotten: it comes first, but not at once, and in its order,
+ * since `purges.committed` speaks for all purges before it.
+ */
+void bw_writer_put_back(struct bw_store *s, struct bw_item *items);
 void bw_item_put_blocks(struct bw_item *it); /* the references that a chunk holds */
 void bw_item_free(struct bw_item *it);
 

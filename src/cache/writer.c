@@ -50,18 +50,24 @@ void bw_writer_push(struct bw_store *s, struct bw_item *it)
     pthread_mutex_unlock(&s->writer.lock);
 }
 
-/* Work that failed and may not be forgotten: it comes first, but not at once. */
-void bw_writer_put_back(struct bw_store *s, struct bw_item *it)
+void bw_writer_put_back(struct bw_store *s, struct bw_item *items)
 {
     struct bw_writer *w = &s->writer;
+    struct bw_item **end = &items;
+    size_t charge = 0;
 
-    it->urgent = false;
+    if (items == NULL)
+        return;
+    for (; *end != NULL; end = &(*end)->next) {
+        (*end)->urgent = false;
+        charge += (*end)->charge;
+    }
     pthread_mutex_lock(&w->lock);
-    it->next = w->first;
+    *end = w->first;
     if (w->first == NULL)
-        w->last = &it->next;
-    w->first = it;
-    atomic_fetch_add(&w->bytes, it->charge);
+        w->last = end;
+    w->first = items;
+    atomic_fetch_add(&w->bytes, charge);
     pthread_mutex_unlock(&w->lock);
 }
 

@@ -497,6 +497,51 @@ TEST(a_full_disk_costs_what_is_being_stored_and_nothing_else)
     rig_end(rig);
 }
 
+static void hand_small(struct rig *rig, struct client *k, const char *name)
+{
+    client_init(k);
+    hand_record(rig, k, &(struct thing){.name = name, .len = 100}, bw_store_new_objid(rig->s));
+}
+
+/* The writer asserts itself that each of its batches has them in the order of their numbers. */
+TEST(purges_stay_in_order_until_the_disk_takes_them)
+{
+    struct rig *rig = rig_begin(64 * MIB);
+    struct rlimit limit, nothing = {.rlim_cur = 0};
+    const char *names[] = {"http://a/x", "http://a/y", "http://a/z"};
+    struct client first, last;
+    uint64_t seq = 0;
+
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    nothing.rlim_max = limit.rlim_max;
+    for (size_t i = 0; i < BW_ARRAY_LEN(names); i++)
+        put(rig, names[i], 100);
+    bw_gate_enable();
+    bw_gate_hold("writer.commit"); /* so that the purges become one batch */
+    hand_small(rig, &first, "first");
+    while (bw_gate_waiting("writer.commit") == 0)
+        sched_yield();
+    for (size_t i = 0; i < BW_ARRAY_LEN(names); i++) {
+        struct bw_hash primary = key_of(rig, names[i]);
+        seq = bw_store_purge(rig->s, &primary, false);
+    }
+    hand_small(rig, &last, "last");
+    setrlimit(RLIMIT_FSIZE, &nothing);
+    bw_gate_release("writer.commit");
+    client_wait(&last, 0, 1, 0);
+    assert_int_equal(last.err, BW_ERR_FULL);
+    assert_false(bw_store_purge_committed(rig->s, seq - 2));
+    setrlimit(RLIMIT_FSIZE, &limit);
+    while (!bw_store_purge_committed(rig->s, seq)) {
+        hand_small(rig, &last, "last");
+        client_wait(&last, 0, 1, 0);
+    }
+    for (size_t i = 0; i < BW_ARRAY_LEN(names); i++)
+        assert_false(is_stored(rig, names[i]));
+    rig_end(rig);
+}
+
 /* ---- threads ---- */
 
 enum { READERS = 3, NAMES = 40 };
@@ -609,6 +654,7 @@ int main(void)
         RUN(the_budget_holds_under_churn),
         RUN(what_is_being_sent_is_never_evicted),
         RUN(a_full_disk_costs_what_is_being_stored_and_nothing_else),
+        RUN(purges_stay_in_order_until_the_disk_takes_them),
         RUN(readers_get_whole_bodies_while_the_writer_replaces_and_evicts),
     };
 
