@@ -519,6 +519,8 @@ void bw_store_close(struct bw_store *s)
         mdb_env_sync(s->env, 1);
     if (s->relaxed)
         bw_folder_unmark_boot(s);
+    if (s->forsaken)
+        bw_folder_discard(s);
     free_store(s);
 }
 

@@ -222,6 +222,16 @@ bool bw_folder_is_full(const struct bw_store *s)
     return ftruncate(s->data_fd, st.st_size) != 0;
 }
 
+void bw_folder_discard(struct bw_store *s)
+{
+    bw_log(BW_LOG_ERROR,
+           "cache: %s/%s did not take the last deletes: it is deleted, so that what was purged "
+           "does not come back; look at the disk",
+           s->directory, data_name);
+    remove_file(s, data_name);
+    remove_file(s, "lock.mdb");
+}
+
 void bw_folder_set_aside(struct bw_store *s, const char *what)
 {
     char *from = bw_folder_path(s, data_name);

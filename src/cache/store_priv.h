@@ -152,8 +152,9 @@ void bw_writer_start(struct bw_store *s, size_t limit);
 void bw_writer_stop(struct bw_store *s);
 void bw_writer_push(struct bw_store *s, struct bw_item *it); /* what may not be refused */
 /*
- * A list of what failed and may not be forgotten: it comes first, but not at once, and in its order,
- * since `purges.committed` speaks for all purges before it.
+ * A list of what failed and may not be forgotten: it comes first, but not at once, and in its
+ * order, since `purges.committed` speaks for all purges before it.  After stop() it is not tried
+ * again.
  */
 void bw_writer_put_back(struct bw_store *s, struct bw_item *items);
 void bw_item_put_blocks(struct bw_item *it); /* the references that a chunk holds */
@@ -326,6 +327,7 @@ struct bw_store {
     uint64_t squeezed;              /* bytes of the budget that the disk did not have */
     int64_t squeezed_us, synced_us; /* monotonic: when it changed */
     bool unsynced;
+    bool forsaken;       /* a delete could not be written before the end */
     atomic_bool loaded;  /* the index is whole; `env` does not change any more */
     atomic_bool closed;  /* before that: nobody may begin to read */
     atomic_bool closing; /* before that: stop loading */
@@ -418,6 +420,8 @@ char *bw_folder_path(const struct bw_store *s, const char *name); /* free() it *
 void bw_folder_check_boot(struct bw_store *s);
 void bw_folder_mark_boot(struct bw_store *s);
 void bw_folder_unmark_boot(struct bw_store *s);
+/* It keeps what was answered as deleted: the next start begins a new one. */
+void bw_folder_discard(struct bw_store *s);
 /* The data file steps aside, so that a new one can begin. */
 void bw_folder_set_aside(struct bw_store *s, const char *what);
 /* Is it the disk that has no room, where LMDB says EIO? */

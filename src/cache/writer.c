@@ -50,25 +50,50 @@ void bw_writer_push(struct bw_store *s, struct bw_item *it)
     pthread_mutex_unlock(&s->writer.lock);
 }
 
-void bw_writer_put_back(struct bw_store *s, struct bw_item *items)
+/*
+ * The end has come, and the disk still does not take it.  What was answered as deleted would be
+ * there again after the next start, so the file may not be.
+ */
+static void give_up(struct bw_store *s, struct bw_item *items)
 {
-    struct bw_writer *w = &s->writer;
-    struct bw_item **end = &items;
-    size_t charge = 0;
+    while (items != NULL) {
+        struct bw_item *next = items->next;
 
-    if (items == NULL)
-        return;
+        s->forsaken |= items->kind != BW_ITEM_DROP_BODY; /* which nobody can find */
+        bw_item_free(items);
+        items = next;
+    }
+}
+
+/* The lock is held. */
+static void prepend(struct bw_writer *w, struct bw_item *items)
+{
+    struct bw_item **end = &items;
+
     for (; *end != NULL; end = &(*end)->next) {
         (*end)->urgent = false;
-        charge += (*end)->charge;
+        atomic_fetch_add(&w->bytes, (*end)->charge);
     }
-    pthread_mutex_lock(&w->lock);
     *end = w->first;
     if (w->first == NULL)
         w->last = end;
     w->first = items;
-    atomic_fetch_add(&w->bytes, charge);
+}
+
+void bw_writer_put_back(struct bw_store *s, struct bw_item *items)
+{
+    struct bw_writer *w = &s->writer;
+    bool stop;
+
+    if (items == NULL)
+        return;
+    pthread_mutex_lock(&w->lock);
+    stop = w->stop;
+    if (!stop)
+        prepend(w, items);
     pthread_mutex_unlock(&w->lock);
+    if (stop)
+        give_up(s, items);
 }
 
 static enum bw_err push_if_room(struct bw_store *s, struct bw_item *it)

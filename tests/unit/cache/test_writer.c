@@ -542,6 +542,27 @@ TEST(purges_stay_in_order_until_the_disk_takes_them)
     rig_end(rig);
 }
 
+TEST(a_purge_that_a_broken_disk_never_took_holds_after_a_restart)
+{
+    struct rig *rig = rig_begin(64 * MIB);
+    struct rlimit limit, nothing = {.rlim_cur = 0};
+
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    nothing.rlim_max = limit.rlim_max;
+    put(rig, "http://a/x", 100);
+    struct bw_hash primary = key_of(rig, "http://a/x");
+    setrlimit(RLIMIT_FSIZE, &nothing);
+    bw_store_purge(rig->s, &primary, false);
+    rig_shut(rig);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    assert_true(rig_open(rig));
+    wait_loaded(rig);
+    assert_false(is_stored(rig, "http://a/x"));
+    put(rig, "http://a/x", 100);
+    rig_end(rig);
+}
+
 /* ---- threads ---- */
 
 enum { READERS = 3, NAMES = 40 };
@@ -655,6 +676,7 @@ int main(void)
         RUN(what_is_being_sent_is_never_evicted),
         RUN(a_full_disk_costs_what_is_being_stored_and_nothing_else),
         RUN(purges_stay_in_order_until_the_disk_takes_them),
+        RUN(a_purge_that_a_broken_disk_never_took_holds_after_a_restart),
         RUN(readers_get_whole_bodies_while_the_writer_replaces_and_evicts),
     };
 
