@@ -327,6 +327,26 @@ void bw_fill_deposit(struct bw_fills *fs, const struct bw_join *j, const struct 
     bw_fill_on_end(f, &no_trailers);
 }
 
+void bw_fill_freshen(struct bw_fills *fs, const struct bw_join *j, const struct bw_fill_response *r)
+{
+    const struct bw_fields no_trailers = {NULL, 0};
+    struct bw_fill_response confirms = *r;
+    struct bw_fill *f;
+
+    BW_ASSERT(j->made && j->base != NULL);
+    f = begin_refresh(fs, j);
+    if (f == NULL)
+        return;
+    bw_fill_set_source(f, &no_source, NULL);
+    if (bw_fill_base(f) == NULL) { /* purged meanwhile */
+        bw_fill_fail(f, BW_REASON_NONE);
+        return;
+    }
+    confirms.status = 304;
+    bw_fill_on_head(f, &confirms);
+    bw_fill_on_end(f, &no_trailers);
+}
+
 /* Rule 30: whoever is first takes the fill out of its slot, so that the next one leads a new one.
  */
 bool bw_fill_overdue(struct bw_waiter *w)

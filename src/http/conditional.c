@@ -142,3 +142,60 @@ size_t bw_conditional_validators(const struct bw_fields *stored,
 
     return n + add_validator(stored, BW_F_LAST_MODIFIED, BW_F_IF_MODIFIED_SINCE, out + n);
 }
+
+/* ---- the answer to a HEAD ---- */
+
+static bool has(const struct bw_fields *f, enum bw_field_id id)
+{
+    return bw_fields_find(f, id) != NULL;
+}
+
+/* In another coding it is another representation, which says nothing of ours. */
+static bool same_coding(const struct bw_fields *a, const struct bw_fields *b)
+{
+    const struct bw_field *x = bw_fields_find(a, BW_F_CONTENT_ENCODING);
+    const struct bw_field *y = bw_fields_find(b, BW_F_CONTENT_ENCODING);
+
+    if (x == NULL || y == NULL)
+        return x == y;
+    return bw_slice_eq_nocase(x->value, y->value);
+}
+
+static enum bw_described by_etag(const struct bw_fields *stored, const struct bw_fields *answer)
+{
+    struct bw_etag a, b;
+
+    if (!bw_etag_of(stored, &a) || !bw_etag_of(answer, &b))
+        return BW_DESCRIBED_UNKNOWN;
+    return bw_etag_equal(&a, &b, BW_ETAG_WEAK) ? BW_DESCRIBED_SAME : BW_DESCRIBED_OTHER;
+}
+
+static enum bw_described by_date(const struct bw_fields *stored, const struct bw_fields *answer)
+{
+    const struct bw_field *a = bw_fields_find(stored, BW_F_LAST_MODIFIED);
+    const struct bw_field *b = bw_fields_find(answer, BW_F_LAST_MODIFIED);
+
+    if (a == NULL || b == NULL)
+        return BW_DESCRIBED_UNKNOWN;
+    return bw_slice_eq(a->value, b->value) ? BW_DESCRIBED_SAME : BW_DESCRIBED_OTHER;
+}
+
+/*
+ * Every validator that came has to agree.  A length alone is not enough, although 4.3.5 would have
+ * it so: whoever asks HEAD now and then would keep an old page of the same length for ever.
+ */
+enum bw_described bw_conditional_describes(const struct bw_fields *stored, uint64_t stored_len,
+                                           const struct bw_fields *answer, uint64_t length)
+{
+    enum bw_described etag = by_etag(stored, answer), date = by_date(stored, answer);
+
+    if (!same_coding(stored, answer))
+        return BW_DESCRIBED_UNKNOWN;
+    if (etag == BW_DESCRIBED_OTHER || date == BW_DESCRIBED_OTHER ||
+        (length != UINT64_MAX && length != stored_len))
+        return BW_DESCRIBED_OTHER;
+    if ((has(answer, BW_F_ETAG) && etag != BW_DESCRIBED_SAME) ||
+        (has(answer, BW_F_LAST_MODIFIED) && date != BW_DESCRIBED_SAME))
+        return BW_DESCRIBED_UNKNOWN;
+    return etag == BW_DESCRIBED_SAME ? etag : date;
+}

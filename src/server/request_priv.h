@@ -171,6 +171,7 @@ enum step bw_step_look(struct bw_request *rq);
 enum step bw_step_stream(struct bw_request *rq);
 void bw_fill_abandon(struct bw_request *rq);
 void bw_refresh_behind(struct bw_request *rq);
+struct bw_join bw_join_for(struct bw_request *rq); /* what was found, for the table of fills */
 
 /* ---- source.c ---- */
 /* Begin the fetch of a fill.  `leader` may be NULL; it is told of 1xx. */
@@ -195,6 +196,10 @@ struct deposit *bw_deposit_new(struct bw_request *rq, const struct bw_response_h
 void bw_deposit_add(struct deposit *d, struct bw_slice bytes);
 void bw_deposit_store(struct deposit *d); /* it is whole */
 void bw_deposit_free(struct deposit *d);  /* once, in any case */
+
+/* ---- freshen.c ---- */
+/* The origin has answered: to HEAD it also says what becomes of the stored response to GET. */
+void bw_freshen(struct bw_request *rq, const struct bw_response_head *head);
 
 /* ---- tunnel.c ---- */
 struct tunnel;

@@ -43,7 +43,7 @@ void bw_fill_abandon(struct bw_request *rq)
 
 /* ---- joining ---- */
 
-static struct bw_join join_for(struct bw_request *rq)
+struct bw_join bw_join_for(struct bw_request *rq)
 {
     struct bw_join j = {.worker = rq->w->index,
                         .key = &rq->key,
@@ -143,7 +143,7 @@ static void arm_wait(struct bw_request *rq)
 
 enum step bw_step_fill(struct bw_request *rq)
 {
-    struct bw_join j = join_for(rq);
+    struct bw_join j = bw_join_for(rq);
 
     rq->waiter.position = 0;
     rq->waiter.end = UINT64_MAX;
@@ -173,7 +173,7 @@ enum step bw_step_fill(struct bw_request *rq)
 
 void bw_refresh_behind(struct bw_request *rq)
 {
-    struct bw_join j = join_for(rq);
+    struct bw_join j = bw_join_for(rq);
     struct bw_fill *f = bw_fill_refresh(rq->w->fills, &j);
 
     if (f != NULL)

@@ -206,6 +206,7 @@ static void on_head(void *ctx, const struct bw_response_head *head)
     bw_waited_for_origin(rq);
     rq->generator = (h2o_generator_t){proceed, NULL};
     invalidate(rq, head);
+    bw_freshen(rq, head);
     p->deposit = bw_deposit_new(rq, head);
     bw_loop_next(rq->w->loop, &rq->head_later, push_later);
 }

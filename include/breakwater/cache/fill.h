@@ -169,6 +169,14 @@ struct bw_fill *bw_fill_refresh(struct bw_fills *fs, const struct bw_join *j);
 void bw_fill_deposit(struct bw_fills *fs, const struct bw_join *j, const struct bw_fill_response *r,
                      struct bw_slice body);
 
+/*
+ * Bring the stored response `j->base` up to date by `r`, the answer to a HEAD that describes it
+ * (RFC 9111, 4.3.5), as a 304 would.  Not if there is a fill or a note for its key, or another
+ * record, or if it was purged since `j->seen`; `j->made` is set.
+ */
+void bw_fill_freshen(struct bw_fills *fs, const struct bw_join *j,
+                     const struct bw_fill_response *r);
+
 enum bw_look {
     BW_LOOK_WAIT,   /* no head yet */
     BW_LOOK_HEAD,   /* a head that is for everybody whom bw_policy_usable() allows it */

@@ -52,3 +52,17 @@ enum { BW_CONDITIONAL_VALIDATORS = 2 };
  */
 size_t bw_conditional_validators(const struct bw_fields *stored,
                                  struct bw_field out[BW_CONDITIONAL_VALIDATORS]);
+
+/* What the head of an answer to HEAD says of a stored response to GET (RFC 9111, 4.3.5). */
+enum bw_described {
+    BW_DESCRIBED_SAME, /* a validator agrees, and nothing disagrees: it may be brought up to date */
+    BW_DESCRIBED_OTHER,   /* a validator or the length is another: it is no longer what there is */
+    BW_DESCRIBED_UNKNOWN, /* nothing that could be compared */
+};
+
+/*
+ * `length`: what the answer says of the length of the content, or UINT64_MAX.  An equal length is
+ * no proof that the bytes are the same: it never makes SAME alone.
+ */
+enum bw_described bw_conditional_describes(const struct bw_fields *stored, uint64_t stored_len,
+                                           const struct bw_fields *answer, uint64_t length);

@@ -135,6 +135,54 @@ TEST(the_origin_is_asked_with_all_validators)
     }
 }
 
+static const struct {
+    const char *stored;
+    uint64_t stored_len;
+    const char *answer;
+    uint64_t length;
+    enum bw_described expected;
+} described[] = {
+    {"etag: \"a\"", 5, "etag: \"a\"", UINT64_MAX, BW_DESCRIBED_SAME},
+    {"etag: \"a\"", 5, "etag: \"a\"", 5, BW_DESCRIBED_SAME},
+    {"etag: \"a\"", 5, "etag: W/\"a\"", 5, BW_DESCRIBED_SAME},
+    {"last-modified: " T0, 5, "last-modified: " T0, 5, BW_DESCRIBED_SAME},
+    {"etag: \"a\"\nlast-modified: " T0, 5, "etag: \"a\"\nlast-modified: " T0, 5, BW_DESCRIBED_SAME},
+    {"etag: \"a\"\nlast-modified: " T0, 5, "last-modified: " T0, 5, BW_DESCRIBED_SAME},
+    {"etag: \"a\"\ncontent-encoding: gzip", 5, "content-encoding: GZIP\netag: \"a\"", 5,
+     BW_DESCRIBED_SAME},
+    /* one that disagrees is enough */
+    {"etag: \"a\"", 5, "etag: \"b\"", 5, BW_DESCRIBED_OTHER},
+    {"etag: \"a\"", 5, "etag: \"a\"", 6, BW_DESCRIBED_OTHER},
+    {"etag: \"a\"", 5, "server: x", 6, BW_DESCRIBED_OTHER},
+    {"server: x", 5, "server: x", 0, BW_DESCRIBED_OTHER},
+    {"last-modified: " T0, 5, "last-modified: " T1, 5, BW_DESCRIBED_OTHER},
+    {"etag: \"a\"\nlast-modified: " T0, 5, "etag: \"a\"\nlast-modified: " T1, 5,
+     BW_DESCRIBED_OTHER},
+    {"etag: \"a\"\nlast-modified: " T0, 5, "etag: \"b\"\nlast-modified: " T0, 5,
+     BW_DESCRIBED_OTHER},
+    /* nothing to compare, or not with each other */
+    {"server: x", 5, "server: x", UINT64_MAX, BW_DESCRIBED_UNKNOWN},
+    {"server: x", 5, "server: x", 5, BW_DESCRIBED_UNKNOWN},
+    {"etag: \"a\"", 5, "server: x", 5, BW_DESCRIBED_UNKNOWN},
+    {"server: x", 5, "etag: \"a\"", 5, BW_DESCRIBED_UNKNOWN},
+    {"last-modified: " T0, 5, "etag: \"a\"\nlast-modified: " T0, 5, BW_DESCRIBED_UNKNOWN},
+    {"etag: \"a\"", 5, "etag: \"a\"\netag: \"b\"", 5, BW_DESCRIBED_UNKNOWN},
+    {"etag: W/\"a\"\ncontent-encoding: gzip", 5, "etag: \"a\"", 9, BW_DESCRIBED_UNKNOWN},
+    {"etag: \"a\"", 5, "etag: \"b\"\ncontent-encoding: br", 3, BW_DESCRIBED_UNKNOWN},
+};
+
+TEST(the_head_of_an_answer_is_compared_with_what_is_stored)
+{
+    for (size_t i = 0; i < BW_ARRAY_LEN(described); i++) {
+        struct test_fields st, an;
+
+        if (bw_conditional_describes(fields(&st, described[i].stored), described[i].stored_len,
+                                     fields(&an, described[i].answer),
+                                     described[i].length) != described[i].expected)
+            fail_msg("row %zu: %s / %s", i, described[i].stored, described[i].answer);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +190,7 @@ int main(void)
         RUN(a_range_is_cut_only_from_what_the_client_means),
         RUN(a_304_carries_what_directs_caches),
         RUN(the_origin_is_asked_with_all_validators),
+        RUN(the_head_of_an_answer_is_compared_with_what_is_stored),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
