@@ -52,6 +52,7 @@ static void read_limits(struct bw_read *r, const struct bw_value *v, struct bw_l
     out->body_timeout_ms = bw_read_ms(v, "body_timeout");
     out->body_rate = bw_read_u32(v, "body_rate", 0);
     out->requests_per_connection = bw_read_u32(v, "requests_per_connection", 0);
+    out->tunnel_timeout_ms = bw_read_ms(v, "tunnel_timeout");
     out->drain_ms = bw_read_ms(v, "drain");
 }
 

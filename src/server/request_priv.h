@@ -203,8 +203,8 @@ void bw_freshen(struct bw_request *rq, const struct bw_response_head *head);
 
 /* ---- tunnel.c ---- */
 struct tunnel;
-/* A connection that has left HTTP: bytes both ways until one side ends. */
-struct tunnel *bw_tunnel_new(struct bw_worker *w, h2o_socket_t *origin);
+/* A connection that has left HTTP: bytes both ways until one side ends, or both say nothing. */
+struct tunnel *bw_tunnel_new(struct bw_worker *w, h2o_socket_t *origin, int64_t idle_ms);
 void bw_tunnel_start(void *tunnel, h2o_socket_t *client); /* a bw_upgraded_fn */
 void bw_tunnel_discard(struct tunnel *t);                 /* the client left before the 101 */
 void bw_tunnels_cut(struct bw_worker *w);                 /* the drain's deadline */

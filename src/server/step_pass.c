@@ -253,7 +253,7 @@ static void on_upgraded(void *ctx, const struct bw_response_head *head, h2o_sock
     struct bw_request *rq = p->rq;
 
     p->fetch = NULL;
-    p->tunnel = bw_tunnel_new(rq->w, socket);
+    p->tunnel = bw_tunnel_new(rq->w, socket, rq->snapshot->conf->limits.tunnel_timeout_ms);
     if (!make_reply(p, head, true)) {
         bw_tunnel_discard(p->tunnel);
         p->tunnel = NULL;

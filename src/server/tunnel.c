@@ -3,7 +3,8 @@
  *
  * Each direction reads only when what it read before has been written, so a slow side holds back
  * the other one.  When one side ends, what is on its way to the other is written, then both close.
- * A tunnel without a byte in either direction for an hour is cut; a drain cuts it at its deadline.
+ * A tunnel without a byte in either direction for limits.tunnel_timeout is cut; a drain cuts it at
+ * its deadline.
  */
 #include "breakwater/base/mem.h"
 
@@ -11,8 +12,6 @@
 
 #include <stdlib.h>
 #include <sys/socket.h>
-
-enum { IDLE_MS = 3600000 };
 
 struct direction {
     struct tunnel *tunnel;
@@ -27,15 +26,17 @@ struct tunnel {
     h2o_socket_t *origin;
     struct direction up, down;
     struct bw_timer idle;
+    int64_t idle_ms; /* as it was when the tunnel began */
     h2o_linklist_t link; /* w->tunnels; not before the start, until then it is the request's */
 };
 
-struct tunnel *bw_tunnel_new(struct bw_worker *w, h2o_socket_t *origin)
+struct tunnel *bw_tunnel_new(struct bw_worker *w, h2o_socket_t *origin, int64_t idle_ms)
 {
     struct tunnel *t = bw_zalloc(sizeof(*t));
 
     t->w = w;
     t->origin = origin;
+    t->idle_ms = idle_ms;
     origin->data = t;
     return t;
 }
@@ -80,7 +81,7 @@ static void on_idle(struct bw_timer *timer)
 
 static void stir(struct tunnel *t)
 {
-    bw_timer_start(t->w->loop, &t->idle, IDLE_MS, on_idle);
+    bw_timer_start(t->w->loop, &t->idle, t->idle_ms, on_idle);
 }
 
 static struct direction *direction_from(h2o_socket_t *s)

@@ -1,6 +1,7 @@
 """Upgrade: a tunnel only where client and origin both want it (RFC 9110, 7.8)."""
 import base64
 import hashlib
+import time
 
 from vocabulary.wire import request
 
@@ -96,3 +97,27 @@ def test_a_tunnel_is_counted_and_drained(edge, origin):
         edge.drain()
         assert client.closed()
     edge.stop()
+
+
+def test_a_tunnel_in_which_nobody_speaks_is_closed(edge, origin):
+    edge.configure(limits={"tunnel_timeout": "200ms", "idle_timeout": "10s"})
+    accepts(origin, echo)
+
+    with edge.connect() as client:
+        client.send(request("GET", "/chat", ASK))
+        assert client.page().status == 101
+        assert client.closed()
+    origin.last("/chat").was_left()
+
+
+def test_a_tunnel_in_which_somebody_speaks_stays(edge, origin):
+    edge.configure(limits={"tunnel_timeout": "400ms"})
+    accepts(origin, echo)
+
+    with edge.connect() as client:
+        client.send(request("GET", "/chat", ASK))
+        assert client.page().status == 101
+        end = time.monotonic() + 1.2
+        while time.monotonic() < end:
+            client.send(b"x")
+            assert client.exactly(1) == b"X"

@@ -49,6 +49,7 @@ struct bw_limits_conf {
     int64_t head_timeout_ms, idle_timeout_ms, send_timeout_ms, body_timeout_ms;
     uint32_t body_rate;               /* lowest bytes per second after body_timeout */
     uint32_t requests_per_connection; /* 0: off */
+    int64_t tunnel_timeout_ms;
     int64_t drain_ms;
 };
 

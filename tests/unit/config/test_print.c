@@ -83,6 +83,7 @@ static const char printed[] =
     "  body_timeout: 10s                                     # default\n"
     "  body_rate: 1KiB                                       # default\n"
     "  requests_per_connection: off                          # default\n"
+    "  tunnel_timeout: 1h                                    # default\n"
     "  drain: 30s                                            # default\n"
     "admin:\n"
     "  listen: 127.0.0.1:9000                                # t.yaml:10\n"
