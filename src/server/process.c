@@ -190,9 +190,41 @@ static void allocate(struct bw_server *s)
         s->pins[i] = bw_zalloc(sizeof(struct bw_pins));
         s->counters[i] = bw_counters_new(s->conf);
         s->workers[i].loop = s->loops[i] = bw_loop_new();
+        s->workers[i].server = s;
     }
     s->accept_limits = bw_accept_limits_new();
     pthread_mutex_init(&s->figures_lock, NULL);
+    pthread_mutex_init(&s->not_yet, NULL);
+}
+
+static void *worker_main(void *worker)
+{
+    struct bw_server *s = ((struct bw_worker *)worker)->server;
+
+    pthread_mutex_lock(&s->not_yet);
+    pthread_mutex_unlock(&s->not_yet);
+    return bw_worker_main(worker);
+}
+
+/*
+ * Before anything is touched: whether there may be so many is known only when they are there.  They
+ * wait until all the rest is, too.
+ */
+static bool create_threads(struct bw_server *s)
+{
+    pthread_mutex_lock(&s->not_yet);
+    for (uint32_t i = 0; i < s->workers_n; i++) {
+        int err = pthread_create(&s->threads[i], NULL, worker_main, &s->workers[i]);
+
+        if (err == 0)
+            continue;
+        fprintf(stderr,
+                "breakwater: error: thread %u of %u workers cannot start: %s; set workers lower, "
+                "or allow the process more threads and memory\n",
+                i + 1, s->workers_n, strerror(err));
+        return false;
+    }
+    return true;
 }
 
 static bool open_log(struct bw_server *s)
@@ -244,7 +276,7 @@ static bool prepare(struct bw_server *s, bool test_clock)
     bw_log_set_level((enum bw_log_level)s->conf->log.level);
     bw_budget_init(&s->budget, s->conf->cache.memory);
     allocate(s);
-    if (!open_log(s) || !open_store(s))
+    if (!create_threads(s) || !open_log(s) || !open_store(s))
         return false;
     make_pseudonym(s);
     make_fills(s);
@@ -313,13 +345,12 @@ static void announce(const struct bw_server *s)
            s->workers_n == 1 ? "" : "s", s->conf->admin.address);
 }
 
-static void start_threads(struct bw_server *s)
+static void start_workers(struct bw_server *s)
 {
     atomic_store(&s->running, s->workers_n);
-    for (uint32_t i = 0; i < s->workers_n; i++) {
+    for (uint32_t i = 0; i < s->workers_n; i++)
         bw_worker_listen(&s->workers[i], s->listen); /* before its loop runs */
-        BW_ASSERT(pthread_create(&s->threads[i], NULL, bw_worker_main, &s->workers[i]) == 0);
-    }
+    pthread_mutex_unlock(&s->not_yet);
 }
 
 static void control_drained(struct bw_worker *w)
@@ -332,7 +363,7 @@ static void run(struct bw_server *s)
 {
     watch_signals(s);
     bw_worker_listen(&s->control, s->admin_listen);
-    start_threads(s);
+    start_workers(s);
     bw_timer_start(s->control.loop, &s->tick, TICK_MS, on_tick);
     announce(s);
     while (atomic_load(&s->running) != 0)
@@ -384,6 +415,7 @@ static void dispose(struct bw_server *s)
     bw_accept_limits_free(s->accept_limits);
     bw_conf_put(s->conf);
     pthread_mutex_destroy(&s->figures_lock);
+    pthread_mutex_destroy(&s->not_yet);
     free(s->pins);
     free(s->counters);
     free(s->loops);

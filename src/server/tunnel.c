@@ -26,7 +26,7 @@ struct tunnel {
     h2o_socket_t *origin;
     struct direction up, down;
     struct bw_timer idle;
-    int64_t idle_ms; /* as it was when the tunnel began */
+    int64_t idle_ms;     /* as it was when the tunnel began */
     h2o_linklist_t link; /* w->tunnels; not before the start, until then it is the request's */
 };
 

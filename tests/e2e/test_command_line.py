@@ -1,6 +1,7 @@
 """Wrong use: one line that names the thing and the cure, exit status 2, nothing touched."""
 import pathlib
 import re
+import resource
 import socket
 import subprocess
 
@@ -98,6 +99,16 @@ def test_a_disk_that_is_too_small_is_named(tmp_path):
     complains(breakwater("run", "--origin", "http://127.0.0.1:1", "--listen", f"127.0.0.1:{free_port()}",
                          "--admin", f"127.0.0.1:{free_port()}", "--cache-dir", str(tmp_path / "cache"),
                          "--cache-size", "200TiB"), "204800 GiB", "has room for", "cache.size", str(tmp_path / "cache"))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_machine_without_room_for_the_threads_is_answered_by_one_line(tmp_path):
+    def each_stack_takes_a_tebibyte():
+        resource.setrlimit(resource.RLIMIT_STACK, (1 << 40, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+
+    complains(breakwater("run", "--origin", "http://127.0.0.1:1", "--listen", f"127.0.0.1:{free_port()}",
+                         "--admin", f"127.0.0.1:{free_port()}", "--cache-dir", str(tmp_path / "cache"),
+                         "--workers", "200", preexec_fn=each_stack_takes_a_tebibyte), "of 200 workers", "set workers lower")
     assert not (tmp_path / "cache").exists()
 
 
