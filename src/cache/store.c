@@ -483,6 +483,25 @@ static size_t queue_limit(const struct bw_cache_conf *conf)
     return quarter < 64 << 20 ? (size_t)quarter : 64 << 20;
 }
 
+static bool start_threads(struct bw_store *s, size_t limit, char *why, size_t why_len)
+{
+    int err = bw_warmer_start(s);
+
+    if (err == 0) {
+        err = bw_writer_start(s, limit);
+        if (err != 0)
+            bw_warmer_stop(s);
+    }
+    if (err == 0)
+        return true;
+    if (s->relaxed)
+        bw_folder_unmark_boot(s);
+    snprintf(why, why_len,
+             "the store cannot start its threads: %s; allow the process more threads and memory",
+             strerror(err));
+    return false;
+}
+
 struct bw_store *bw_store_open(const struct bw_store_options *o, char *why, size_t why_len)
 {
     struct bw_store *s = new_store(o);
@@ -505,8 +524,10 @@ struct bw_store *bw_store_open(const struct bw_store_options *o, char *why, size
     warn_of_large_file(s);
     settle_durability(s);
     bw_store_hold(s);
-    bw_warmer_start(s);
-    bw_writer_start(s, queue_limit(o->conf));
+    if (!start_threads(s, queue_limit(o->conf), why, why_len)) {
+        free_store(s);
+        return NULL;
+    }
     bw_writer_wait_loaded(s, PATIENCE_US);
     return s;
 }

@@ -147,8 +147,8 @@ struct bw_writer {
     atomic_size_t bytes;
 };
 
-/* Starts and ends the thread; stop() commits what is queued. */
-void bw_writer_start(struct bw_store *s, size_t limit);
+/* Starts and ends the thread; 0, or an errno.  stop() commits what is queued. */
+int bw_writer_start(struct bw_store *s, size_t limit);
 void bw_writer_stop(struct bw_store *s);
 void bw_writer_push(struct bw_store *s, struct bw_item *it); /* what may not be refused */
 /*
@@ -286,10 +286,11 @@ struct bw_warmer {
     struct bw_warm *first, **last; /* under the lock */
     unsigned n;                    /* under the lock */
     bool stop;                     /* under the lock */
+    unsigned running;              /* of the threads */
     _Atomic uint64_t warmed[BW_STORE_WARMED];
 };
 
-void bw_warmer_start(struct bw_store *s);
+int bw_warmer_start(struct bw_store *s); /* 0, or an errno */
 void bw_warmer_stop(struct bw_store *s);
 /* What is to be read without asking again whether it is in memory, once. */
 enum bw_warmed { BW_WARMED_NOT, BW_WARMED, BW_WARMED_UNREADABLE /* the disk, or a damaged tree */ };

@@ -169,17 +169,23 @@ bool bw_store_warm(struct bw_store *s, struct bw_warm *w)
     return room;
 }
 
-void bw_warmer_start(struct bw_store *s)
+int bw_warmer_start(struct bw_store *s)
 {
     struct bw_warmer *q = &s->warmer;
+    int err = 0;
 
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->wake, NULL);
     q->last = &q->first;
-    for (unsigned i = 0; i < BW_WARM_THREADS; i++) {
-        int rc = pthread_create(&q->threads[i], NULL, run, s);
-        BW_ASSERT(rc == 0);
+    while (q->running < BW_WARM_THREADS) {
+        err = pthread_create(&q->threads[q->running], NULL, run, s);
+        if (err != 0)
+            break;
+        q->running++;
     }
+    if (err != 0)
+        bw_warmer_stop(s);
+    return err;
 }
 
 void bw_warmer_stop(struct bw_store *s)
@@ -190,7 +196,7 @@ void bw_warmer_stop(struct bw_store *s)
     q->stop = true;
     pthread_cond_broadcast(&q->wake);
     pthread_mutex_unlock(&q->lock);
-    for (unsigned i = 0; i < BW_WARM_THREADS; i++)
+    for (unsigned i = 0; i < q->running; i++)
         pthread_join(q->threads[i], NULL);
     pthread_mutex_destroy(&q->lock);
     pthread_cond_destroy(&q->wake);

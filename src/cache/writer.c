@@ -356,7 +356,7 @@ static void *run(void *store)
     return NULL;
 }
 
-void bw_writer_start(struct bw_store *s, size_t limit)
+int bw_writer_start(struct bw_store *s, size_t limit)
 {
     struct bw_writer *w = &s->writer;
     pthread_condattr_t monotonic;
@@ -369,8 +369,7 @@ void bw_writer_start(struct bw_store *s, size_t limit)
     pthread_cond_init(&w->wake, &monotonic);
     pthread_cond_init(&w->idle, NULL);
     pthread_condattr_destroy(&monotonic);
-    int rc = pthread_create(&w->thread, NULL, run, s);
-    BW_ASSERT(rc == 0);
+    return pthread_create(&w->thread, NULL, run, s);
 }
 
 void bw_store_hurry(struct bw_store *s)

@@ -163,6 +163,36 @@ TEST(a_disk_that_is_too_small_is_told_with_a_cure)
     rig_end(rig);
 }
 
+/* 0: as it was */
+static void stack_of_threads(size_t size)
+{
+    static size_t before;
+    pthread_attr_t attr;
+
+    assert_int_equal(pthread_getattr_default_np(&attr), 0);
+    if (size != 0)
+        pthread_attr_getstacksize(&attr, &before);
+    assert_int_equal(pthread_attr_setstacksize(&attr, size != 0 ? size : before), 0);
+    assert_int_equal(pthread_setattr_default_np(&attr), 0);
+    pthread_attr_destroy(&attr);
+}
+
+TEST(a_process_that_may_have_no_more_threads_is_told_so_and_can_try_again)
+{
+    struct rig *rig = rig_new(64 * MIB);
+
+    rig->conf.durability = BW_DURABILITY_RELAXED;
+    stack_of_threads((size_t)1 << 46); /* no address space has room for it */
+    assert_false(rig_open(rig));
+    assert_non_null(strstr(rig->why, "allow the process more threads"));
+    assert_int_equal(rig_files(rig, "running"), 0);
+    stack_of_threads(0);
+    assert_true(rig_open(rig));
+    put(rig, "http://a/x", 5000);
+    assert_true(has(rig, "http://a/x"));
+    rig_end(rig);
+}
+
 static void overwrite(struct rig *rig, off_t at, const void *bytes, size_t n)
 {
     char path[256];
@@ -342,6 +372,7 @@ int main(void)
         RUN(two_processes_never_open_the_same_folder),
         RUN(a_folder_that_cannot_be_made_is_told_with_a_cure),
         RUN(a_disk_that_is_too_small_is_told_with_a_cure),
+        RUN(a_process_that_may_have_no_more_threads_is_told_so_and_can_try_again),
         RUN(a_file_that_is_not_ours_is_set_aside),
         RUN(a_file_that_was_cut_off_is_set_aside),
         RUN(a_file_of_another_version_is_set_aside),
