@@ -12,13 +12,14 @@ def test_a_request_between_index_and_table_finds_the_record_that_has_landed(edge
     with origin.holding("/news"):
         leader = edge.together(1, "/news")
         origin.has_seen("/news")
-        edge.gate_does("reader.lookup", "hold")
-        late = edge.together(1, "/news")
-    leader.all()
-    edge.is_idle()
-    edge.gate_does("reader.lookup", "release")
+        with edge.gate("reader.lookup") as gate:
+            late = edge.together(1, "/news")
+            gate.has_waiting()
+            origin.gates["/news"].open.set()
+            leader.all()
+            edge.is_idle()
 
-    assert late.all()[0].text == "today"
+    assert late.all()[0] == ("hit", "today")
     assert origin.saw("/news") == 1
 
 
