@@ -23,13 +23,13 @@ def test_a_request_between_index_and_table_finds_the_record_that_has_landed(edge
     assert origin.saw("/news") == 1
 
 
-@pytest.mark.parametrize("gate", ["owner.note", "owner.publish", "owner.poke"])
-def test_a_crowd_gets_through_whatever_the_owner_is_held_at(edge, origin, gate):
+@pytest.mark.parametrize("name", ["owner.note", "owner.publish"])
+def test_a_crowd_gets_through_whatever_the_owner_is_held_at(edge, origin, name):
     origin.serves("/news", "today" * 30000, cache_control="max-age=60")
 
-    with edge.gate(gate):
+    with edge.gate(name) as gate:
         crowd = edge.together(10, "/news")
-        origin.has_answered("/news")
+        gate.has_waiting()
 
     assert {page.text for page in crowd} == {"today" * 30000}
     assert origin.saw("/news") == 1
@@ -38,11 +38,11 @@ def test_a_crowd_gets_through_whatever_the_owner_is_held_at(edge, origin, gate):
 def test_two_variants_held_before_the_note_cost_two_fetches(edge, origin):
     origin.decides("/news", lambda r: Answer(r.headers.get("x-lang"), cache_control="max-age=60", vary="X-Lang"))
 
-    with edge.gate("owner.note"), origin.holding("/news"):
+    with edge.gate("owner.note") as gate, origin.holding("/news"):
         crowds = [edge.together(10, "/news", headers={"X-Lang": lang}) for lang in ("de", "en")]
         edge.has_waiting(20)
         origin.gates["/news"].open.set()
-        origin.has_answered("/news")
+        gate.has_waiting()
 
     assert [{page.text for page in crowd} for crowd in crowds] == [{"de"}, {"en"}]
     assert origin.saw("/news") == 2
@@ -55,10 +55,11 @@ def test_one_who_joins_while_the_last_reader_leaves_keeps_the_fill_alive(edge, o
     first = edge.connect()
     first.send(request("GET", "/film"))
     first.head()
-    with edge.gate("owner.poke"):
+    with edge.gate("owner.poke") as gate:
+        first.reset()
+        gate.has_waiting()
         second = edge.together(1, "/film")
         until(lambda: edge.stats()["now"]["requests_waiting"] >= 1, "the second one is inside")
-        first.reset()
 
     assert second.all()[0].body == body
     assert origin.saw("/film") == 1
