@@ -3,7 +3,7 @@
  *
  * What was learnt is in the table before anybody hears of it: who is let go must not form a new
  * queue (rules 9 to 14).  On the owner's thread.  The gates here do hold up its loop, unlike
- * others: the source's next call cannot be put off.
+ * others (gate.h): the source's next call cannot be put off.
  */
 #include "breakwater/http/headers.h"
 

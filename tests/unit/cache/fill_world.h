@@ -74,6 +74,7 @@ struct origin {
     _Atomic uint64_t allowed;
     atomic_uint heads_most; /* fetches that get so far; 0: all */
     atomic_uint heads, fetches, cancelled, at_once, pauses;
+    atomic_uint waits; /* how often a fetch has found that it may not go on */
 };
 
 static inline char byte_of(uint64_t version, uint64_t at)
@@ -427,8 +428,11 @@ static void source_run(struct bw_next *n)
 {
     struct source *s = BW_CONTAINER_OF(n, struct source, step);
 
-    if (s->paused || !source_may_go_on(s))
+    if (s->paused || !source_may_go_on(s)) {
+        atomic_fetch_add(&s->origin->waits, 1);
+        tell(s->world);
         return;
+    }
     s->entered = true;
     if (!s->head_sent)
         source_head(s);

@@ -275,6 +275,39 @@ TEST(variants_are_fetched_once_each)
     world_end(w);
 }
 
+/*
+ * The gate blocks the owner's loop.  Only when the fetch has found that it may not go on is there
+ * nothing left that could take the owner there while we still wait for an answer of its.
+ */
+static void held_at(const char *gate, const char *fields, unsigned fetches)
+{
+    struct world *w = world_new(3, MEMORY, NULL);
+    struct origin o = page(fields);
+    struct client *c[20];
+
+    c[0] = go(ask(w, 0, &o, "x-lang: en"));
+    until(w, o.waits >= 1);
+    bw_gate_hold(gate);
+    allow(w, &o, EVERYTHING);
+    until(w, bw_gate_waiting(gate) >= 1);
+    for (unsigned i = 1; i < 20; i++)
+        c[i] = go(ask(w, 1 + i % 2, &o, i % 3 == 0 ? "x-lang: en" : "x-lang: de"));
+    bw_gate_release(gate);
+    crowd_is_served(c, 20);
+    assert_int_equal(o.fetches, fetches);
+    world_end(w);
+}
+
+TEST(variants_held_before_the_note_still_cost_one_fetch_each)
+{
+    held_at("owner.note", "vary: x-lang\ncache-control: max-age=60", 2);
+}
+
+TEST(whoever_comes_between_the_note_and_the_head_joins)
+{
+    held_at("owner.publish", "cache-control: max-age=60", 1);
+}
+
 /* ---- errors ---- */
 
 TEST(a_sick_origin_is_asked_twice_whatever_the_crowd)
@@ -580,6 +613,8 @@ int main(void)
         RUN(no_cache_is_stored_by_one_at_a_time_and_asked_about_each_time),
         RUN(a_record_that_is_about_to_land_is_waited_for),
         RUN(variants_are_fetched_once_each),
+        RUN(variants_held_before_the_note_still_cost_one_fetch_each),
+        RUN(whoever_comes_between_the_note_and_the_head_joins),
         RUN(a_sick_origin_is_asked_twice_whatever_the_crowd),
         RUN(without_a_head_all_are_told_the_cause_once),
         RUN(a_body_cut_short_breaks_every_reader_and_is_not_stored),
