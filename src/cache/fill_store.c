@@ -291,13 +291,15 @@ static bool hand_last_chunk(struct bw_fill *f)
     return f->have - bytes_handed(f) < BW_CHUNK_SIZE && bw_fill_store_on(f) && hand_chunk(f);
 }
 
-/* It ends without a record: nobody joins any more (rule 27). */
+/* It ends without a record: nobody joins any more (rule 27), and the next may store. */
 static void give_up_slots(struct bw_fill *f)
 {
     pthread_mutex_lock(&f->lock);
     f->joinable = false;
     pthread_mutex_unlock(&f->lock);
     bw_fill_leave_slots(f);
+    if (f->marked)
+        bw_slot_unmark(f);
 }
 
 /*
@@ -393,9 +395,11 @@ static void stored(struct bw_writer_client *c, enum bw_err err, enum bw_reason w
     }
     bw_seats_tell(f); /* who waits for the record */
     pthread_mutex_unlock(&f->lock);
-    bw_fills_event(f->fs, err == BW_OK ? BW_FILL_STORED : BW_FILL_STORE_FAILED);
     bw_slot_leave(f, &f->store_hash);
     bw_fill_language_leave(f);
+    if (f->marked) /* its readers may be slow: the next one stores meanwhile (rule 9) */
+        bw_slot_unmark(f);
+    bw_fills_event(f->fs, err == BW_OK ? BW_FILL_STORED : BW_FILL_STORE_FAILED);
     bw_fill_put(f);
 }
 

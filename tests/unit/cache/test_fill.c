@@ -196,6 +196,8 @@ TEST(no_cache_is_stored_by_one_at_a_time_and_asked_about_each_time)
     settle(w);
     assert_int_equal(o.fetches, 4);
     assert_in_range(counted(w, BW_FILL_STORED), 1, 4); /* the next one may, once it has landed */
+    is_served(get(w, 0, &o)); /* the last may have found another at it: what was there went away */
+    settle(w);
     o.confirms = true;
     c[0] = get(w, 1, &o);
     assert_int_equal(result_of(c[0]), SERVED);
@@ -211,6 +213,28 @@ TEST(no_cache_is_stored_by_one_at_a_time_and_asked_about_each_time)
     assert_int_equal(result_of(c[0]), SERVED);
     assert_true(c[0]->revalidated);
     is_served(c[0]);
+    world_end(w);
+}
+
+TEST(no_cache_is_stored_again_while_a_slow_client_still_reads_the_last_one)
+{
+    struct world *w = world_new(2, MEMORY, NULL);
+    struct origin o = page("cache-control: no-cache");
+    struct client *slow = ask(w, 0, &o, ""), *next;
+
+    slow->stops_at = 1;
+    allow(w, &o, EVERYTHING);
+    go(slow);
+    until(w, slow->stopped && counted(w, BW_FILL_STORED) == 1);
+    is_served(get(w, 1, &o));
+    until(w, counted(w, BW_FILL_STORED) == 2);
+    o.confirms = true;
+    next = get(w, 1, &o);
+    assert_int_equal(result_of(next), SERVED);
+    assert_true(next->revalidated);
+    is_served(next);
+    read_on(slow);
+    is_served(slow);
     world_end(w);
 }
 
@@ -611,6 +635,7 @@ int main(void)
         RUN(private_answers_are_fetched_at_once_by_all_who_waited),
         RUN(what_becomes_shareable_again_is_stored_by_one_who_was_alone),
         RUN(no_cache_is_stored_by_one_at_a_time_and_asked_about_each_time),
+        RUN(no_cache_is_stored_again_while_a_slow_client_still_reads_the_last_one),
         RUN(a_record_that_is_about_to_land_is_waited_for),
         RUN(variants_are_fetched_once_each),
         RUN(variants_held_before_the_note_still_cost_one_fetch_each),
