@@ -199,8 +199,6 @@ static bool usable_for(struct bw_request *rq, const struct bw_fill_head *head)
 
     if (rq->waiter.leads)
         return true;
-    if (!bw_fill_variant_fits(&rq->waiter, &rq->x->head.fields))
-        return false;
     u = bw_policy_usable(&rq->policy, &head->terms, bw_clock_ms());
     if (u.use == BW_USE_NEVER)
         return false;
@@ -239,6 +237,8 @@ enum step bw_step_look(struct bw_request *rq)
         rq->waited = true;
         return STEP_WAIT;
     case BW_LOOK_HEAD:
+        if (!bw_fill_variant_fits(&rq->waiter, &rq->x->head.fields))
+            return try_again(rq); /* the record will be no more its own than the head is */
         if (!usable_for(rq, head))
             return bw_fill_await_commit(&rq->waiter) ? STEP_WAIT : try_again(rq);
         rq->fill_head = head;

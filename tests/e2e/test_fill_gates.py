@@ -48,6 +48,29 @@ def test_two_variants_held_before_the_note_cost_two_fetches(edge, origin):
     assert origin.saw("/news") == 2
 
 
+def test_who_wants_another_variant_does_not_wait_for_the_record_of_this_one(edge, origin, clock):
+    edge.configure(workers=1, cache={"collapse": {"wait": "60s"}})
+    origin.serves("/news", "de", cache_control="max-age=60", etag='"1"')
+    edge.get("/news")
+    clock.advance(61)
+
+    def choose(request_):  # of what did not vary: the variant it was is confirmed, and there is another one now
+        if request_.headers["x-lang"] == "de":
+            return Answer(status=304, cache_control="max-age=60", vary="X-Lang", etag='"1"')
+        return Answer("en", cache_control="max-age=60", vary="X-Lang", etag='"2"')
+    origin.decides("/news", choose)
+    with edge.gate("writer.commit"), origin.holding("/news"):
+        confirmed = edge.together(1, "/news", headers={"X-Lang": "de"})
+        origin.has_seen("/news", times=2)
+        other = edge.together(1, "/news", headers={"X-Lang": "en"})
+        edge.has_waiting(2)
+        origin.gates["/news"].open.set()
+        origin.has_answered("/news", times=3)
+
+    assert confirmed.all()[0] == ("revalidated", "de")
+    assert other.all()[0].text == "en"
+
+
 def test_one_who_joins_while_the_last_reader_leaves_keeps_the_fill_alive(edge, origin):
     body = b"x" * 2_000_000
     origin.serves("/film", body, cache_control="max-age=60", rate=2_000_000)

@@ -252,8 +252,6 @@ static inline bool client_can_use(struct client *c, const struct bw_fill_head *h
 
     if (c->waiter.leads)
         return true;
-    if (!bw_fill_variant_fits(&c->waiter, &c->fields.list))
-        return false;
     u = bw_policy_usable(&c->policy, &head->terms, bw_clock_ms());
     if (u.use == BW_USE_NEVER)
         return false;
@@ -319,7 +317,9 @@ static void client_look(struct client *c)
         client_park(c);
         return;
     case BW_LOOK_HEAD:
-        if (client_can_use(c, head))
+        if (!bw_fill_variant_fits(&c->waiter, &c->fields.list))
+            client_again(c, true);
+        else if (client_can_use(c, head))
             client_begin(c, head);
         else if (bw_fill_await_commit(&c->waiter))
             client_park(c);
