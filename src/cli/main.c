@@ -95,6 +95,7 @@ static int check(const struct bw_cli_flags *f, struct bw_diag *d)
     if (c != NULL) {
         check_certificates(c, d);
         check_pools(c, d);
+        bw_conf_check_log(c, d);
     }
     if (d->errors > 0) {
         bw_conf_put(c);

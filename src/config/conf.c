@@ -16,7 +16,11 @@
 #include "print_priv.h"
 #include "read_priv.h"
 
+#include <errno.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 /* What hangs behind a struct bw_conf. */
 struct snapshot {
@@ -151,6 +155,47 @@ bool bw_conf_differs(const struct bw_conf *a, const struct bw_conf *b, const cha
     if (from == NULL || to == NULL)
         return from != to;
     return !is_same(from, to);
+}
+
+/* 0: it is a folder, or cannot be looked at; else ENOENT or ENOTDIR. */
+static int look_for_folder(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0)
+        return S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+    return errno == ENOENT || errno == ENOTDIR ? errno : 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool bw_conf_check_log(const struct bw_conf *c, struct bw_diag *d)
+{
+    const struct bw_value *to = bw_value_get(root_of(c), "log.access.to");
+    const char *slash = to != NULL ? strrchr(to->text, '/') : NULL;
+    char *folder;
+    int err;
+
+    if (!c->log.access || to == NULL || to->word >= 0)
+        return true;
+    if (is_folder(to->text)) {
+        bw_diag_error(d, to->at, to->path, "%s is a folder; name a file in it", to->text);
+        return false;
+    }
+    if (slash == NULL || slash == to->text)
+        return true;
+    folder = bw_slice_dup(bw_slice(to->text, (size_t)(slash - to->text)));
+    err = look_for_folder(folder);
+    if (err != 0)
+        bw_diag_error(d, to->at, to->path, "the folder %s %s; make it, or name a file in another",
+                      folder, err == ENOENT ? "does not exist" : "is none");
+    free(folder);
+    return err == 0;
 }
 
 void bw_conf_print(const struct bw_conf *c, struct bw_buf *out)

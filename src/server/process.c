@@ -128,7 +128,7 @@ static bool load(struct bw_server *s)
     struct bw_diag d = {0};
 
     s->conf = bw_conf_load(s->flags, &d);
-    if (s->conf != NULL && check_pools(s->conf, &d))
+    if (s->conf != NULL && check_pools(s->conf, &d) && bw_conf_check_log(s->conf, &d))
         s->listen = bw_listen_set_new(s->conf, s->conf->workers, NULL, &d);
     if (s->listen != NULL)
         s->admin_listen = bw_listen_set_new_admin(s->conf, &d);

@@ -2,8 +2,9 @@
  * reload.c - a new configuration under way, without dropping a request.
  *
  * Everything that can go wrong is tried on the control thread first: the file, the sockets, the
- * certificates, the trust stores of the pools.  Only then is anybody told; what is refused leaves
- * everything as it was.  Requests under way keep the snapshot that they began with.
+ * certificates, the trust stores of the pools, the folder of the log.  Only then is anybody told;
+ * what is refused leaves everything as it was.  Requests under way keep the snapshot that they
+ * began with.
  */
 #include "breakwater/base/check.h"
 #include "breakwater/base/log.h"
@@ -101,7 +102,8 @@ void bw_server_reload(struct bw_server *s)
     s->reloads++;
     if (conf != NULL)
         conf->workers = s->workers_n; /* auto may have come to another number, the threads stay */
-    if (conf != NULL && !refuse_fixed(s->conf, conf, &d) && try_origin(s, conf, &d))
+    if (conf != NULL && !refuse_fixed(s->conf, conf, &d) && try_origin(s, conf, &d) &&
+        bw_conf_check_log(conf, &d))
         listen = bw_listen_set_new(conf, s->workers_n, s->listen, &d);
     if (listen == NULL) {
         refuse(s, &d);

@@ -143,6 +143,23 @@ def test_a_trust_file_without_certificates_is_named(tmp_path, text):
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.parametrize("to, words", [
+    ("none/access.log", ["none does not exist", "make it"]),
+    ("breakwater.yaml/access.log", ["breakwater.yaml is none", "make it"]),
+    (".", ["is a folder", "name a file"]),
+])
+@pytest.mark.parametrize("short", [True, False])
+def test_an_access_log_without_a_folder_is_named_with_its_place(tmp_path, to, words, short):
+    file = tmp_path / "breakwater.yaml"
+    file.write_text(f"origin: http://127.0.0.1:1\ncache: {{directory: {tmp_path}/cache}}\nlog:\n"
+                    + (f"  access: {to}\n" if short else f"  access: {{to: {to}}}\n"))
+
+    for command in ("check", "run"):
+        complains(breakwater(command, "--config", str(file)),
+                  f"{file}:4:{'11: error: log.access:' if short else '16: error: log.access.to:'} ", *words)
+    assert not (tmp_path / "cache").exists()
+
+
 def test_check_says_that_a_file_is_good(tmp_path):
     file = tmp_path / "breakwater.yaml"
     file.write_text("origin: http://127.0.0.1:1\n")

@@ -135,3 +135,15 @@ def test_the_same_said_in_other_words_is_no_change(edge):
     edge.configure(cache={"size": "1024MiB", "memory": "auto", "protect": "requests"})
 
     assert edge.reload() == (True, "")
+
+
+def test_a_log_without_a_folder_is_refused_and_the_old_one_goes_on(edge, origin, tmp_path):
+    origin.serves("/news", "monday")
+    edge.get("/news")
+    edge.configure(limits={"headers": 7}, log={"access": {"to": str(tmp_path / "none" / "access.log")}})
+
+    taken, error = edge.reload()
+
+    assert not taken and "log.access.to" in error and "does not exist" in error
+    edge.get("/news")
+    edge.logged(2)

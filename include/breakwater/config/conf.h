@@ -103,6 +103,10 @@ void bw_conf_put(struct bw_conf *c);             /* any thread; the last one fre
 bool bw_conf_differs(const struct bw_conf *a, const struct bw_conf *b, const char *path,
                      struct bw_place *at);
 
+/* Can the access log be a file where it is to be one: is its folder there?  false: `d` says what is
+ * wrong.  Whether it may be written is known to the user that will write it. */
+bool bw_conf_check_log(const struct bw_conf *c, struct bw_diag *d);
+
 /* The whole configuration in YAML, in full form, with where each value came from; for --print. */
 void bw_conf_print(const struct bw_conf *c, struct bw_buf *out);
 
