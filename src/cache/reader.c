@@ -19,7 +19,11 @@
 #include <unistd.h>
 
 /* Asked for by one mincore(); a gap so small lies between the chunks of one object. */
-enum { RUN_PAGES = 256, NEIGHBOURS = 2 * BW_STORE_PAGE };
+enum {
+    RUN_PAGES = 256,
+    RUN_BYTES = (RUN_PAGES - 1) * BW_STORE_PAGE,
+    NEIGHBOURS = 2 * BW_STORE_PAGE
+};
 
 struct bw_reader {
     struct bw_store *store;
@@ -300,7 +304,7 @@ static size_t run_of(const struct bw_slice *v, size_t n)
     size_t bytes = v[0].len, i = 1;
 
     while (i < n && reach(v[0], v[i]) <= bytes + NEIGHBOURS + v[i].len &&
-           reach(v[0], v[i]) <= (RUN_PAGES - 1) * BW_STORE_PAGE) {
+           reach(v[0], v[i]) <= RUN_BYTES) {
         bytes = reach(v[0], v[i]);
         i++;
     }
