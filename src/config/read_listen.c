@@ -1,5 +1,5 @@
 /*
- * read_listen.c - listen, trusted_proxies, admin.
+ * read_listen.c - listen, hosts, trusted_proxies, admin.
  */
 #include "address_priv.h"
 #include "read_priv.h"
@@ -79,6 +79,7 @@ void bw_read_listen(struct bw_read *r)
         read_listener(r, v, l++);
     r->conf->listen = all;
     r->conf->listen_n = list->n;
+    bw_read_hosts(r, bw_value_get(r->root, "hosts"), &r->conf->hosts);
     r->conf->trusted_proxies =
         bw_read_networks(r, r->root, "trusted_proxies", &r->conf->trusted_proxies_n);
     read_address(r, bw_value_get(r->root, "admin.listen"), &r->conf->admin);

@@ -41,13 +41,13 @@ static bool is_token(const char *s)
     return s[0] != '\0';
 }
 
-static bool form_host(struct bw_arena *a, const char **text, struct bw_buf *why)
+bool bw_match_form_host(struct bw_arena *a, const char **text, struct bw_buf *why)
 {
     const char *given = *text, *name;
 
     *text = lower(a, given);
     name = strncmp(*text, "*.", 2) == 0 ? *text + 2 : *text;
-    if (bw_address_is_host(bw_slice_str(name)))
+    if (bw_address_is_host(bw_slice_str(name)) && name[strlen(name) - 1] != '.')
         return true;
     if (name[0] != '[' && strchr(name, ':') != NULL)
         return refuse(why, given, "has a port or a scheme; write the name alone");
@@ -119,7 +119,7 @@ static const struct key {
     enum bw_test_kind kind;
     form_fn form;
 } keys[] = {
-    {"host", BW_TEST_HOST, form_host},
+    {"host", BW_TEST_HOST, bw_match_form_host},
     {"path", BW_TEST_PATH, form_path},
     {"extension", BW_TEST_EXTENSION, form_extension},
     {"method", BW_TEST_METHOD, form_method},
@@ -149,6 +149,10 @@ static void compile(struct bw_read *r, const struct bw_value *v, const struct ke
 
     if (!key->form(r->arena, &text, &why) || !bw_pattern_compile(r->arena, text, out, &why))
         bw_diag_error(r->diag, v->at, v->path, "%.*s", (int)why.len, why.base);
+    else if (key->kind == BW_TEST_HOST && out->kind == BW_PATTERN_EXACT &&
+             !bw_hosts_have(&r->conf->hosts, out->text))
+        bw_diag_warn(r->diag, v->at, v->path,
+                     "\"%.200s\" is never let in; add it to hosts, or remove it here", v->text);
     bw_buf_free(&why);
 }
 

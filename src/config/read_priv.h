@@ -20,11 +20,15 @@ struct bw_read {
     struct bw_conf *conf;
 };
 
-void bw_read_listen(struct bw_read *r); /* listen, trusted_proxies, admin */
+void bw_read_listen(struct bw_read *r); /* listen, hosts, trusted_proxies, admin */
 void bw_read_pools(struct bw_read *r);
 void bw_read_cache(struct bw_read *r);
 void bw_read_limits(struct bw_read *r); /* limits, workers, log */
-void bw_read_rules(struct bw_read *r);  /* after pools and cache */
+void bw_read_rules(struct bw_read *r);  /* after pools, cache and hosts */
+/* Exact names, "*.example.net" for those below it, the word any; absent: none. */
+void bw_read_hosts(struct bw_read *r, const struct bw_value *list, struct bw_hosts *out);
+/* A name or "*.NAME", into the form in which hosts are compared; false: `why` says why not. */
+bool bw_match_form_host(struct bw_arena *a, const char **text, struct bw_buf *why);
 /* The tests of a `match`; NULL (absent) gives none, which always hold. */
 struct bw_tests bw_read_match(struct bw_read *r, const struct bw_value *match);
 /* Does everything that `narrow` matches also match `broad`?  false where that is not plain to see.

@@ -132,6 +132,13 @@ static bool misdirected(const struct bw_request *rq)
     return c->server_name == NULL || !bw_slice_eq(rq->host, bw_slice_str(c->server_name));
 }
 
+/* Who is served nothing here is given no place in the figures either. */
+static enum step refuse_host(struct bw_request *rq)
+{
+    rq->host = bw_slice(NULL, 0);
+    return refuse(rq, 421, BW_REASON_UNKNOWN_HOST); /* RFC 9110, 15.5.20 */
+}
+
 static enum step admit_target(struct bw_request *rq)
 {
     struct bw_request_head *head = &rq->x->head;
@@ -143,8 +150,8 @@ static enum step admit_target(struct bw_request *rq)
     else if (bw_target_normalise(head->target, pool_alloc(rq, head->target.len + 1), &rq->target) !=
              BW_TARGET_OK)
         return refuse(rq, 400, BW_REASON_BAD_TARGET);
-    if (misdirected(rq))
-        return refuse(rq, 421, BW_REASON_UNKNOWN_HOST);
+    if (misdirected(rq) || !bw_hosts_have(&rq->snapshot->conf->hosts, rq->host))
+        return refuse_host(rq);
     return STEP_MATCH;
 }
 

@@ -53,6 +53,13 @@ struct bw_limits_conf {
     int64_t drain_ms;
 };
 
+/* Names of hosts; sorted, see bw_hosts_have(). */
+struct bw_hosts {
+    bool every;
+    const struct bw_slice *exact, *below; /* "example.net", ".example.net" */
+    size_t exact_n, below_n;
+};
+
 enum bw_log_format { BW_LOG_JSON, BW_LOG_COMBINED };
 
 struct bw_log_conf {
@@ -68,6 +75,7 @@ struct bw_conf {
     uint32_t workers;
     const struct bw_network *trusted_proxies;
     size_t trusted_proxies_n;
+    struct bw_hosts hosts; /* that are served */
     const struct bw_pool_conf *pools;
     size_t pools_n;
     struct bw_cache_conf cache;
@@ -109,6 +117,9 @@ bool bw_conf_check_log(const struct bw_conf *c, struct bw_diag *d);
 
 /* The whole configuration in YAML, in full form, with where each value came from; for --print. */
 void bw_conf_print(const struct bw_conf *c, struct bw_buf *out);
+
+/* Is that host, in lower case and without port, among them? */
+bool bw_hosts_have(const struct bw_hosts *h, struct bw_slice host);
 
 /* Does the network list contain the address (16 bytes, IPv4 mapped)? */
 bool bw_networks_contain(const struct bw_network *list, size_t n, const uint8_t address[16]);

@@ -157,7 +157,7 @@ TEST(an_error_in_an_included_file_has_its_place_there)
     write_file("more.yaml", "cache:\n  size: 1\n");
     write_file("main.yaml", "origin: http://app\ninclude: more.yaml\nwork: 1\n");
     assert_null(
-        load_main("main.yaml:3:1: error: work: unknown key; known here are listen, workers, "
+        load_main("main.yaml:3:1: error: work: unknown key; known here are listen, workers, hosts, "
                   "trusted_proxies, origin, pools, cache, limits, admin, log, rules\n"
                   "more.yaml:2:9: error: cache.size: \"1\" has no unit; write it with B, "
                   "KiB, MiB, GiB or TiB, such as 64KiB\n"));

@@ -33,6 +33,7 @@ static const char printed[] =
     "  - address: 127.0.0.1:8443                             # t.yaml:3\n"
     "    proxy_protocol: [10.0.0.0/8]                        # t.yaml:3\n"
     "workers: 2                                              # t.yaml:4\n"
+    "hosts: [any]                                            # default\n"
     "pools:\n"
     "  origin:\n"
     "    servers:\n"

@@ -10,7 +10,8 @@ static const struct refusal refused[] = {
      "t.yaml:3:3: error: cache.sise: unknown key; did you mean \"size\"?"},
     {"origin: http://app\n"
      "purge: {from: 10.0.0.0/8}\n",
-     "t.yaml:2:1: error: purge: unknown key; known here are listen, workers, trusted_proxies, "
+     "t.yaml:2:1: error: purge: unknown key; known here are listen, workers, hosts, "
+     "trusted_proxies, "
      "origin, pools, cache, limits, admin, log, rules"},
     {"listen: {address: ':80', http2: on}\n"
      "origin: http://app\n",
