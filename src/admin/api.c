@@ -11,6 +11,7 @@
 #include "admin_priv.h"
 #include "figures_priv.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 
 static const char type_json[] = "application/json";
@@ -248,6 +249,29 @@ static serve_fn find_method(const struct page *page, struct bw_slice method)
     return bw_slice_eq(method, BW_S("POST")) ? page->post : NULL;
 }
 
+/* ---- who is asked for ---- */
+
+static bool is_address(struct bw_slice host)
+{
+    char text[INET_ADDRSTRLEN];
+    struct in_addr address;
+
+    if (host.base[0] == '[') /* the parser of heads has looked inside */
+        return true;
+    if (host.len >= sizeof(text))
+        return false;
+    memcpy(text, host.base, host.len);
+    text[host.len] = '\0';
+    return inet_pton(AF_INET, text, &address) == 1;
+}
+
+/* No browser leaves the host out, so who does is none that somebody else has sent here. */
+static bool is_for_us(const struct bw_admin *a, struct bw_slice host)
+{
+    return host.len == 0 || bw_slice_eq(host, BW_S("localhost")) || is_address(host) ||
+           (a->src.named != NULL && a->src.named(a->src.ctx, host));
+}
+
 void bw_admin_handle(struct bw_admin *a, const struct bw_admin_request *rq,
                      struct bw_admin_response *out)
 {
@@ -255,7 +279,9 @@ void bw_admin_handle(struct bw_admin *a, const struct bw_admin_request *rq,
     serve_fn serve = page != NULL ? find_method(page, rq->method) : NULL;
 
     *out = (struct bw_admin_response){0};
-    if (serve != NULL) {
+    if (!is_for_us(a, rq->host)) { /* RFC 9110, 15.5.20 */
+        refuse(out, 421, "ask by address, or add the name to admin.hosts");
+    } else if (serve != NULL) {
         serve(a, rq->query, out);
     } else if (page != NULL) {
         refuse(out, 405, "this method is not allowed here");

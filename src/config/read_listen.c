@@ -83,5 +83,6 @@ void bw_read_listen(struct bw_read *r)
     r->conf->trusted_proxies =
         bw_read_networks(r, r->root, "trusted_proxies", &r->conf->trusted_proxies_n);
     read_address(r, bw_value_get(r->root, "admin.listen"), &r->conf->admin);
+    bw_read_hosts(r, bw_value_get(r->root, "admin.hosts"), &r->conf->admin_hosts);
     check_twins(r, list, all);
 }

@@ -75,10 +75,20 @@ void bw_account(struct bw_request *rq)
         write_log(rq, s.duration_us);
 }
 
+/* Whose name the request bears; to a socket in the file system no page of a browser can speak. */
+static struct bw_slice admin_host(struct bw_request *rq)
+{
+    struct bw_slice authority = rq->x->head.authority, host = {NULL, 0};
+
+    if (rq->w->server->conf->admin.unix_path == NULL)
+        bw_target_authority(authority, false, bw_request_alloc(rq, authority.len + 1), &host);
+    return host;
+}
+
 void bw_admin_answer(struct bw_request *rq)
 {
     struct bw_request_head *head = &rq->x->head;
-    struct bw_admin_request ask = {.method = head->method};
+    struct bw_admin_request ask = {.method = head->method, .host = admin_host(rq)};
     struct bw_admin_response out;
     struct bw_slice body;
     h2o_iovec_t v;

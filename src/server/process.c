@@ -72,6 +72,11 @@ static bool ask_ready(void *ctx)
     return !((struct bw_server *)ctx)->draining;
 }
 
+static bool ask_named(void *ctx, struct bw_slice host)
+{
+    return bw_hosts_have(&((struct bw_server *)ctx)->conf->admin_hosts, host);
+}
+
 /* ---- start ---- */
 
 static void raise_limits(void)
@@ -248,7 +253,8 @@ static void make_admin(struct bw_server *s, bool test_clock)
                                    .config = ask_config,
                                    .origin = ask_origin,
                                    .connections = ask_connections,
-                                   .ready = ask_ready};
+                                   .ready = ask_ready,
+                                   .named = ask_named};
 
     s->admin = bw_admin_new(&src);
 }

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from vocabulary.wire import until
+from vocabulary.wire import Client, request, until
 
 
 def test_healthz_and_readyz_say_yes(edge):
@@ -199,3 +199,36 @@ def test_a_long_line_is_cut(edge, origin):
 
     edge.logged()
     assert max(len(line) for line in (edge.folder / "access.log").read_bytes().splitlines()) <= 4096
+
+
+def asked_as(edge, host, path="/v1/stats", version="HTTP/1.1"):
+    with Client(("127.0.0.1", edge.running().admin_port)) as client:
+        client.send(request("GET", path, {"Connection": "close"}, host=host, version=version))
+        return client.page()
+
+
+def test_the_admin_address_is_not_asked_by_a_strangers_name(edge):
+    """DNS rebinding: a page of evil.test whose name leads to us would be read by its scripts."""
+    for path in ("/v1/stats", "/metrics", "/healthz", "/news"):
+        for host in ("evil.test", f"evil.test:{edge.admin_port}", "127.0.0.1.evil.test", "localhost.evil.test"):
+            page = asked_as(edge, host, path)
+            assert (path, host, page.status) == (path, host, 421)
+            assert "admin.hosts" in page.json["error"]
+
+
+def test_the_admin_address_is_asked_by_address_or_as_localhost(edge):
+    for host in ("127.0.0.1", f"127.0.0.1:{edge.admin_port}", "[::1]", "10.0.0.1", "localhost", "LOCALHOST:9180"):
+        assert (host, asked_as(edge, host).status) == (host, 200)
+
+
+def test_the_admin_address_has_the_names_that_it_is_given(edge):
+    edge.configure(admin={"hosts": ["edge.internal", "*.cluster.local"]})
+    for host in ("edge.internal", "Edge.Internal.", "a.cluster.local"):
+        assert (host, asked_as(edge, host).status) == (host, 200)
+    assert asked_as(edge, "cluster.local").status == 421
+
+    edge.configure(admin={"hosts": "other.internal"})
+    assert edge.reload()[0]
+
+    assert asked_as(edge, "other.internal").status == 200
+    assert asked_as(edge, "edge.internal").status == 421

@@ -35,7 +35,8 @@ struct bw_admin_sources {
     struct bw_admin_config (*config)(void *ctx);
     void (*origin)(void *ctx, struct bw_origin_figures *sum); /* of all workers */
     uint64_t (*connections)(void *ctx);                       /* open to clients */
-    bool (*ready)(void *ctx); /* serving and not draining; NULL: always */
+    bool (*ready)(void *ctx);                       /* serving and not draining; NULL: always */
+    bool (*named)(void *ctx, struct bw_slice host); /* is that a name of ours? */
 };
 
 struct bw_admin *bw_admin_new(const struct bw_admin_sources *src);
@@ -46,6 +47,7 @@ void bw_admin_tick(struct bw_admin *a);
 struct bw_admin_request {
     struct bw_slice method, path;
     struct bw_slice query; /* without '?' */
+    struct bw_slice host;  /* in lower case, without port; empty where none is named */
 };
 struct bw_admin_response {
     int status;
@@ -53,6 +55,10 @@ struct bw_admin_response {
     const char *allow;  /* static; with 405 */
     struct bw_buf body; /* the caller frees it */
 };
-/* Every request gets an answer; HEAD gets that of GET.  `out` is overwritten. */
+/*
+ * Every request gets an answer; HEAD gets that of GET.  `out` is overwritten.  A host that is no
+ * address, not localhost and not named gets 421: a page in somebody's browser may have a name that
+ * leads here of a sudden, but no other one (DNS rebinding).
+ */
 void bw_admin_handle(struct bw_admin *a, const struct bw_admin_request *rq,
                      struct bw_admin_response *out);

@@ -81,6 +81,7 @@ struct bw_conf {
     struct bw_cache_conf cache;
     struct bw_limits_conf limits;
     struct bw_listen_conf admin;
+    struct bw_hosts admin_hosts; /* names by which it may be asked, beside addresses */
     struct bw_log_conf log;
     const struct bw_rules *rules;
     struct bw_settings defaults;

@@ -39,6 +39,12 @@ static bool is_ready(void *ctx)
     return ((struct rig *)ctx)->ready;
 }
 
+static bool is_named(void *ctx, struct bw_slice host)
+{
+    (void)ctx;
+    return bw_slice_eq(host, BW_S("named.test"));
+}
+
 static struct bw_admin_config config(void *ctx)
 {
     struct rig *r = ctx;
@@ -58,7 +64,8 @@ static void start(struct rig *r, bool test_clock)
                                                        .test_clock = test_clock,
                                                        .ctx = r,
                                                        .config = config,
-                                                       .ready = is_ready});
+                                                       .ready = is_ready,
+                                                       .named = is_named});
 }
 
 static void stop(struct rig *r)
@@ -87,6 +94,43 @@ static int status_of(struct rig *r, const char *method, const char *path, const 
 
     bw_buf_free(&out.body);
     return status;
+}
+
+static int asked_as(struct rig *r, const char *host)
+{
+    struct bw_admin_request rq = {
+        .method = BW_S("GET"), .path = BW_S("/healthz"), .host = bw_slice_str(host)};
+    struct bw_admin_response out;
+
+    bw_admin_handle(r->admin, &rq, &out);
+    bw_buf_free(&out.body);
+    return out.status;
+}
+
+TEST(it_is_asked_by_address_as_localhost_or_by_its_name)
+{
+    static const char *const good[] = {"",          "127.0.0.1", "10.1.2.3",
+                                       "localhost", "[::1]",     "named.test"};
+    static const char *const bad[] = {"evil.test",
+                                      "127.0.0.1.evil.test",
+                                      "localhost.evil.test",
+                                      "xlocalhost",
+                                      "1.2.3",
+                                      "127.0.0.1.",
+                                      "0127.0.0.1",
+                                      "2130706433",
+                                      "127.0.0.1.1.1.1.1.1",
+                                      "evil.named.test",
+                                      "1"};
+    struct rig r;
+
+    start(&r, false);
+    for (size_t i = 0; i < BW_ARRAY_LEN(good); i++)
+        assert_int_equal(asked_as(&r, good[i]), 200);
+    for (size_t i = 0; i < BW_ARRAY_LEN(bad); i++)
+        if (asked_as(&r, bad[i]) != 421)
+            fail_msg("%s is let in", bad[i]);
+    stop(&r);
 }
 
 static json_t *stats(struct rig *r)
@@ -446,6 +490,7 @@ TEST(test_controls_refuse_nonsense)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        RUN(it_is_asked_by_address_as_localhost_or_by_its_name),
         RUN(stats_sum_all_workers_and_say_the_offload),
         RUN(shares_are_null_while_nothing_was_asked),
         RUN(a_rule_keeps_its_figures_over_a_reload_that_moves_it),
