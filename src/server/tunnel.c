@@ -67,9 +67,9 @@ void bw_tunnel_discard(struct tunnel *t)
 void bw_tunnels_cut(struct bw_worker *w)
 {
     while (!h2o_linklist_is_empty(&w->tunnels)) {
-        const h2o_linklist_t *first = w->tunnels.next;
+        h2o_linklist_t *first = w->tunnels.next;
 
-        end_tunnel(H2O_STRUCT_FROM_MEMBER(struct tunnel, link, first));
+        end_tunnel(BW_CONTAINER_OF(first, struct tunnel, link));
         BW_ASSERT(w->tunnels.next != first);
     }
 }

@@ -19,6 +19,8 @@ static void match(const struct bw_conf *c)
     BW_ASSERT(out.pool < c->pools_n);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *const origin[] = {"http://127.0.0.1:3000"};
