@@ -28,6 +28,9 @@
 
 enum { WHY_MAX = 512, TICK_MS = 1000, REFRESHES_MAX = 64, ROUND_MS = 1000, ADMIN_DRAIN_MS = 500 };
 
+/* Held until the workers may begin. */
+static pthread_mutex_t not_yet = PTHREAD_MUTEX_INITIALIZER;
+
 /* What the store keeps of content codings, in the order of preference. */
 static const struct bw_slice codings[] = {{"zstd", 4}, {"br", 2}, {"gzip", 4}};
 
@@ -195,19 +198,16 @@ static void allocate(struct bw_server *s)
         s->pins[i] = bw_zalloc(sizeof(struct bw_pins));
         s->counters[i] = bw_counters_new(s->conf);
         s->workers[i].loop = s->loops[i] = bw_loop_new();
-        s->workers[i].server = s;
     }
     s->accept_limits = bw_accept_limits_new();
     pthread_mutex_init(&s->figures_lock, NULL);
-    pthread_mutex_init(&s->not_yet, NULL);
 }
 
+/* The worker is being made meanwhile: nothing of it is looked at. */
 static void *worker_main(void *worker)
 {
-    struct bw_server *s = ((struct bw_worker *)worker)->server;
-
-    pthread_mutex_lock(&s->not_yet);
-    pthread_mutex_unlock(&s->not_yet);
+    pthread_mutex_lock(&not_yet);
+    pthread_mutex_unlock(&not_yet);
     return bw_worker_main(worker);
 }
 
@@ -217,7 +217,7 @@ static void *worker_main(void *worker)
  */
 static bool create_threads(struct bw_server *s)
 {
-    pthread_mutex_lock(&s->not_yet);
+    pthread_mutex_lock(&not_yet);
     for (uint32_t i = 0; i < s->workers_n; i++) {
         int err = pthread_create(&s->threads[i], NULL, worker_main, &s->workers[i]);
 
@@ -356,7 +356,7 @@ static void start_workers(struct bw_server *s)
     atomic_store(&s->running, s->workers_n);
     for (uint32_t i = 0; i < s->workers_n; i++)
         bw_worker_listen(&s->workers[i], s->listen); /* before its loop runs */
-    pthread_mutex_unlock(&s->not_yet);
+    pthread_mutex_unlock(&not_yet);
 }
 
 static void control_drained(struct bw_worker *w)
@@ -421,7 +421,6 @@ static void dispose(struct bw_server *s)
     bw_accept_limits_free(s->accept_limits);
     bw_conf_put(s->conf);
     pthread_mutex_destroy(&s->figures_lock);
-    pthread_mutex_destroy(&s->not_yet);
     free(s->pins);
     free(s->counters);
     free(s->loops);

@@ -27,8 +27,7 @@ struct bw_server {
     struct bw_admin *admin;
     pthread_mutex_t figures_lock; /* workers' origin_figures */
     char via[32];
-    atomic_uint running;     /* worker threads that have not ended */
-    pthread_mutex_t not_yet; /* held until the workers may begin */
+    atomic_uint running; /* worker threads that have not ended */
 
     /* the control thread's */
     struct bw_worker control;
