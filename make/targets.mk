@@ -87,7 +87,7 @@ bench: deps-build+bench ## compare with nginx, varnish and h2o on this machine; 
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(PYTHON) bench/run --binary $(BUILD)/breakwater $(BENCH)
 
-model: deps-build ## explore the fill protocol completely, then with each rule taken out (four minutes, 2 GB)
+model: deps-build ## explore the fill protocol completely, then with each rule taken out (five minutes, 3 GB)
 	@mkdir -p $(BUILD)/model
 	@$(CC) -std=gnu11 -O2 -Wall -Wextra -o $(BUILD)/model/fill tests/model/fill.c
 	@tests/model/run $(BUILD)/model/fill

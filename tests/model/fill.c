@@ -1,7 +1,7 @@
 /*
  * fill.c - explicit-state model of the fill protocol (docs/fill.md).
  *
- *     make model                   everything (about four minutes of one core, 2 GB)
+ *     make model                   everything (about five minutes of one core, 3 GB)
  *     build/model/fill -c CONFIG   explore one configuration completely (list: -h)
  *     build/model/fill -c CONFIG -m N   the same with rule N taken out; prints the shortest failing run
  *     build/model/fill -h          configurations and mutations
@@ -32,7 +32,7 @@
 
 enum { MAXR = 3, MAXF = 5, MAXQ = 8, NW = 2, MAXK = 2, NSLOT = 3, NONE = 15, MAXTRIES = 2 };
 
-enum { R_NEW, R_LOOKUP, R_JOIN, R_JOINV, R_HIT, R_WAIT, R_READ, R_SEND, /* unfinished above */
+enum { R_NEW, R_LOOKUP, R_JOIN, R_JOINV, R_HIT, R_WAIT, R_COMMIT, R_READ, R_SEND, /* unfinished above */
        R_SERVED, R_BROKEN, R_ERROR, R_LEFT };
 enum { F_START, F_BODY, F_DONE, F_COMMITTED, F_FAILED };
 enum { V_NONE, V_SHARE, V_PRIVATE, V_ERROR };
@@ -42,12 +42,13 @@ enum { I_NONE, I_CHUNK, I_RECORD, I_DELETE };
 enum { NOTE_PASS = 1, NOTE_VARY = 2 };
 
 struct req {
-    uint8_t st, w, key, var, f, pos, frommem, run, tries, late, noidx, obj, let_go, lead, began;
+    uint8_t st, w, key, var, f, pos, frommem, run, tries, sick, late, noidx, obj, let_go, lead, began;
 };
 struct fill {
     uint8_t live, refs, own, owner, key, var, slot, st, headpub, verdict, varied, joinable, store;
     uint8_t have, readable, win, spare, reserve, stopped, readers, gen, pc, out;
     uint8_t pend[NW], parked[NW], poke, lastmsg, bg, base, pub, whole, gone, kept;
+    uint8_t second : 1, handed : 1, dying : 1; /* begun after a sick answer; its record is queued; without a reference */
 };
 struct item {
     uint8_t type, x, arg;
@@ -61,6 +62,8 @@ struct state {
     uint8_t wpc, wok;
     uint8_t slot[MAXK][NSLOT], note[MAXK];
     uint8_t mark[MAXK]; /* in the note: who stores without a slot */
+    uint8_t retry[MAXK];    /* a bit a slot: the note RETRY */
+    uint8_t sickened[MAXK]; /* a bit a slot, for a check: a second sick answer has left it */
     uint8_t idx[MAXK][NSLOT], db[MAXK][NSLOT];   /* 0 none, 1 fresh, 2 stale */
     uint8_t idxobj[MAXK][NSLOT], dbgen[MAXK][NSLOT];
     uint8_t objid;               /* counts records; only where an entry can dangle */
@@ -94,7 +97,8 @@ static struct cfg {
     {"refreshpass", 3, 1, 1, 1, 2, 0, 0, 0, 1, 0, 0, 1, 0, 1},
     {"nocache",     2, 1, 1, 1, 3, 1, 0, 0, 2, 0, 0, 0, 1, 1}, /* heads that are stored but not shared */
     {"nocache3",    3, 1, 1, 0, 3, 0, 0, 0, 2, 0, 0, 0, 0, 1},
-    {"nocachepurge", 2, 1, 1, 0, 3, 0, 1, 0, 2, 0, 0, 0, 0, 1},
+    {"nocachepurge", 2, 1, 1, 0, 3, 0, 1, 1, 2, 0, 0, 0, 0, 1},
+    {"nocachelost", 2, 1, 1, 1, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1}, /* the record finds the queue full, and then no store */
     {"freshpurge",  2, 1, 1, 1, 2, 0, 1, 0, 0, 1, 0, 1, 0, 1},
 };
 
@@ -128,13 +132,27 @@ static const char *mutations[] = {
     "26 let-go waiters never give up joining (no limit of tries)",
     "27 hit-for-miss note is ignored where a fill runs",
     "28 after a dangling index entry the index is ignored altogether, not only that entry",
+    "29 the commit wakes nobody who waits for the record",
+    "30 who waits for the record waits on although its store is lost",
+    "31 the wait for the record begins without a look under the lock whether it is still to come",
+    "32 a lost store tells nobody who waits for the record",
+    "33 the mark is followed to a fill that is being freed",
+    "34 a commit does not tell an owner whose record did not fit into the queue",
+    "35 the second sick answer is not noted",
+    "36 the second sick answer is noted after its slot is left",
 };
 
 static int mut;
+static int unusable; /* this reader, by its own rules, may not use the head as it is */
 static int nslot; /* slots of a key: the primary one, and one a variant where there are variants */
 static struct state n;     /* the successor under construction */
 static const char *viol;   /* first broken invariant in it */
 #define BAD(msg) do { if (!viol) viol = (msg); } while (0)
+
+static int seated(const struct req *r, int f)
+{
+    return r->f == f && (r->st == R_WAIT || r->st == R_COMMIT || r->st == R_READ || r->st == R_SEND);
+}
 
 /* ---- memory: a fill is charged for its reserve or its live blocks, whichever is more ---- */
 
@@ -177,7 +195,7 @@ static void unref(int f)
     if (--p->refs > 0)
         return;
     for (int i = 0; i < cfg.nr; i++)
-        if (n.r[i].f == f && (n.r[i].st == R_WAIT || n.r[i].st == R_READ || n.r[i].st == R_SEND))
+        if (seated(&n.r[i], f))
             BAD("fill freed under a reader");
     for (int w = 0; w < NW; w++)
         if (p->pend[w])
@@ -190,14 +208,22 @@ static void unref(int f)
         for (int s = 0; s < NSLOT; s++)
             if (n.slot[k][s] == f + 1)
                 BAD("fill freed while in the table");
-    if (n.mark[p->key] == f + 1)
-        n.mark[p->key] = 0;
     for (int i = 0; i < n.qn; i++)
         if (n.q[i].type != I_DELETE && n.q[i].x == f)
             BAD("fill freed while in the writer's queue");
     if (n.w.type != I_NONE && n.w.type != I_DELETE && n.w.x == f)
         BAD("fill freed while the writer works on it");
+    if (n.mark[p->key] == f + 1) {
+        p->dying = 1; /* the mark is under another lock */
+        return;
+    }
     memset(p, 0, sizeof *p);
+}
+
+static void unmark(int f)
+{
+    if (n.mark[n.f[f].key] == f + 1)
+        n.mark[n.f[f].key] = 0;
 }
 
 /* ---- messages ---- */
@@ -205,7 +231,7 @@ static void unref(int f)
 static void run_seat(int f, int w)
 {
     for (int i = 0; i < cfg.nr; i++)
-        if (n.r[i].f == f && n.r[i].w == w && (n.r[i].st == R_WAIT || n.r[i].st == R_READ))
+        if (n.r[i].w == w && seated(&n.r[i], f) && n.r[i].st != R_SEND)
             n.r[i].run = 1;
 }
 
@@ -270,9 +296,8 @@ static int low(int f)
     int m = NONE;
 
     for (int i = 0; i < cfg.nr; i++)
-        if (n.r[i].f == f && (n.r[i].st == R_WAIT || n.r[i].st == R_READ || n.r[i].st == R_SEND))
-            if (n.r[i].pos < m)
-                m = n.r[i].pos;
+        if (seated(&n.r[i], f) && n.r[i].pos < m)
+            m = n.r[i].pos;
     return m;
 }
 
@@ -375,6 +400,8 @@ static void lead(int i, int s, int solo, int bg)
     if (!solo) {
         if (r->tries >= MAXTRIES)
             BAD("let go too often: a failing origin is asked once for each of the crowd");
+        if (r->sick && n.sickened[r->key] & 1 << s)
+            BAD("a crowd that has had two sick answers asks a third time");
         for (int g = 0; g < MAXF; g++)
             if (n.f[g].live && n.f[g].pub && n.f[g].key == r->key && n.f[g].gen == n.seq &&
                 (n.f[g].slot == s || (n.f[g].slot == 0 && n.f[g].out == O_VARY && s == 1 + n.f[g].var)))
@@ -404,6 +431,7 @@ static void lead(int i, int s, int solo, int bg)
     p->gen = n.seq;
     p->base = n.idx[r->key][s] == 2;
     p->bg = bg;
+    p->second = r->sick && !bg;
     if (mut != 9)
         p->reserve = cfg.reserve;
     if (!solo)
@@ -428,6 +456,31 @@ static void to_hit(struct req *r, int s)
     r->obj = r->st == R_HIT ? n.idxobj[r->key][s] : 0;
 }
 
+/* Is the record of a `no-cache` about to land?  Its fill is found by the mark, which is no reference. */
+static int to_commit_seat(struct req *r)
+{
+    int f = n.mark[r->key] - 1;
+
+    if (f < 0 || r->tries >= MAXTRIES || n.idx[r->key][0] == 2)
+        return 0;
+    struct fill *p = &n.f[f];
+    if (p->dying) {
+        if (mut == 33)
+            BAD("a fill that is being freed is joined");
+        return 0;
+    }
+    if (p->store != S_YES || p->st != F_DONE)
+        return 0;
+    p->refs++;
+    p->readers++;
+    r->st = R_COMMIT;
+    r->f = f;
+    r->run = r->pos = 0;
+    r->lead = r->began = 0;
+    p->parked[r->w] = 1;
+    return 1;
+}
+
 static void join_or_lead(int i, int s)
 {
     struct req *r = &n.r[i];
@@ -450,6 +503,10 @@ static void join_or_lead(int i, int s)
             r->run = 1;
         else
             p->parked[r->w] = 1;
+    } else if ((n.note[k] & NOTE_PASS) && to_commit_seat(r)) {
+        return;
+    } else if (r->sick && n.retry[k] & 1 << s) {
+        r->st = n.idx[k][s] == 2 ? R_SERVED : R_ERROR; /* stale, else the same status as the origin's */
     } else if ((n.note[k] & NOTE_PASS) || (r->tries >= MAXTRIES && mut != 26)) {
         lead(i, s, 1, 0);
     } else if (mut != 2 && n.idx[k][s] == 1 && (!r->noidx || (mut != 28 && r->noidx != n.idxobj[k][s]))) {
@@ -472,11 +529,29 @@ static void reader(int i)
         BAD("reader uses a dead fill");
         return;
     }
+    if (r->st == R_COMMIT) {
+        int landing = p->store == S_YES && (p->st == F_BODY || p->st == F_DONE);
+
+        if (landing || (mut == 30 && p->st != F_COMMITTED))
+            p->parked[r->w] = 1;
+        else
+            let_go(i, V_SHARE);
+        return;
+    }
     if (r->st == R_WAIT && p->headpub) {
         switch (p->verdict) {
         case V_SHARE:
             if (p->varied && r->var != p->var) {
                 let_go(i, V_SHARE);
+                return;
+            }
+            if (unusable) {
+                if (!(p->st == F_DONE && p->store == S_YES) && mut != 31) {
+                    let_go(i, V_SHARE);
+                    return;
+                }
+                r->st = R_COMMIT;
+                p->parked[r->w] = 1;
                 return;
             }
             break;
@@ -492,10 +567,13 @@ static void reader(int i)
                 return;
             }
             if (!r->lead) {
-                if (r->tries + 1 < MAXTRIES || mut == 26)
-                    let_go(i, V_ERROR);
-                else
+                if (r->sick && mut != 26) {
                     end(i, R_ERROR);
+                } else {
+                    let_go(i, V_ERROR);
+                    r->tries -= mut != 26; /* it is the flag that counts these */
+                    r->sick = 1;
+                }
                 return;
             }
             break;
@@ -539,6 +617,34 @@ static void reader(int i)
 
 /* ---- the owner ---- */
 
+/* A second sick answer, or that to a refresh; under the lock of the shard. */
+static void note_retry(int f)
+{
+    struct fill *p = &n.f[f];
+
+    if ((p->bg || (p->second && mut != 35)) && !(n.note[p->key] & NOTE_PASS) &&
+        !(p->slot == 0 && n.note[p->key] & NOTE_VARY))
+        n.retry[p->key] |= 1 << p->slot;
+}
+
+/* Whatever else is noted, or known now, takes its place. */
+static void clear_retry(int k, int s)
+{
+    n.retry[k] &= ~(1 << s);
+    n.sickened[k] &= ~(1 << s);
+}
+
+/*
+ * Between the last byte and the record in the queue others may come, leave and commit; where neither the writer nor a
+ * waiter for the record can make use of that it is one step, which halves the states.
+ */
+static int record_is_a_step(void)
+{
+    return cfg.private_ == 2 || (cfg.nr == 2 && cfg.faults && !cfg.purges);
+}
+
+static void hand_record(int f, int full);
+
 static void stop_fetch(int f, int st)
 {
     struct fill *p = &n.f[f];
@@ -554,17 +660,57 @@ static void stop_fetch(int f, int st)
         p->pub = 0;
         p->pc = 4;
     } else {
-        enqueue(I_RECORD, f, 0);
         if (mut == 18) {
             p->joinable = 0;
             unslot(p->key, p->slot, f);
         }
-        wake(f, 1);
-        p->own = 0;
-        unref(f);
+        p->pc = 7;
+        if (!record_is_a_step())
+            hand_record(f, 0);
         return;
     }
     wake(f, 1);
+}
+
+/* Is something of ours still with the writer, whose answer will tell us? */
+static int at_the_writer(int f)
+{
+    for (int i = 0; i < n.qn; i++)
+        if (n.q[i].type == I_CHUNK && n.q[i].x == f)
+            return 1;
+    return n.w.type == I_CHUNK && n.w.x == f;
+}
+
+/*
+ * The record is queued, and the owner is free; `full`: there is no room for it.  At the end of the fetch all are woken
+ * in any case; where the owner comes back for it they are told only that the store is lost.
+ */
+static void hand_record(int f, int full)
+{
+    struct fill *p = &n.f[f];
+    int at_end = p->pc == 7, lost = 0;
+
+    p->pc = 0;
+    if (p->store == S_YES && full) {
+        lost = !at_the_writer(f);
+        if (lost)
+            p->store = S_FAILED;
+    }
+    if (p->store != S_YES) {
+        p->joinable = p->pub = 0;
+        p->pc = 4;
+    } else if (!full) {
+        p->handed = 1;
+        enqueue(I_RECORD, f, 0);
+    }
+    if (at_end)
+        wake(f, 1);
+    else if (lost && mut != 32)
+        wake(f, 0);
+    if (p->handed) {
+        p->own = 0;
+        unref(f);
+    }
 }
 
 static int tabled(int f)
@@ -583,6 +729,7 @@ static void owner_step(int f)
     switch (p->pc) {
     case 1:
         if (shared && p->joinable && target == p->slot) {
+            clear_retry(k, target);
             p->pc = 3;
             owner_step(f);
         } else if (!shared) {
@@ -597,16 +744,20 @@ static void owner_step(int f)
                     unslot(k, 0, f);
                 } else if (p->joinable && slot_free(k, target) && (p->gen == n.seq || mut == 12)) {
                     take_slot(k, target, f);
+                    clear_retry(k, target);
                 } else {
                     p->joinable = p->pub = 0;
                 }
             }
         } else {
-            if (p->out == O_VARY)
+            if (p->out == O_VARY) {
                 n.note[k] |= NOTE_VARY;
+                clear_retry(k, 0);
+            }
             if (slot_free(k, target) && n.idx[k][target] != 1 && (p->gen == n.seq || mut == 12)) {
                 take_slot(k, target, f);
                 n.note[k] &= ~NOTE_PASS;
+                clear_retry(k, target);
             }
             p->pc = 3;
         }
@@ -618,17 +769,26 @@ static void owner_step(int f)
                     take_slot(k, target, f);
             } else {
                 n.note[k] |= NOTE_VARY;
+                clear_retry(k, 0);
                 unslot(k, 0, f);
             }
         } else {
-            if ((p->out == O_PRIVATE || p->out == O_NOCACHE) && mut != 11 && mut != 23)
+            if ((p->out == O_PRIVATE || p->out == O_NOCACHE) && mut != 11 && mut != 23) {
                 n.note[k] |= NOTE_PASS;
+                clear_retry(k, p->slot);
+            }
+            if (p->out == O_ERROR) {
+                if (mut != 36)
+                    note_retry(f);
+                if (p->second && tabled(f) && !(n.note[k] & NOTE_PASS) && !(p->slot == 0 && n.note[k] & NOTE_VARY))
+                    n.sickened[k] |= 1 << p->slot;
+            }
             if (p->out == O_NOCACHE && n.mark[k] == 0)
                 n.mark[k] = f + 1;
             p->pub = 0;
             unslot(k, p->slot, f);
         }
-        p->pc = 3;
+        p->pc = mut == 36 && p->out == O_ERROR ? 8 : 3;
         return;
     case 3:
         p->pc = 0;
@@ -654,6 +814,8 @@ static void owner_step(int f)
     case 4:
         for (int s = 0; s < NSLOT; s++)
             unslot(k, s, f);
+        if (p->st == F_DONE)
+            unmark(f);
         p->pc = 0;
         p->own = 0;
         unref(f);
@@ -661,6 +823,10 @@ static void owner_step(int f)
     case 6: /* mutation 23 only */
         n.note[k] |= NOTE_PASS;
         p->pc = 0;
+        return;
+    case 8: /* mutation 36 only */
+        note_retry(f);
+        p->pc = 3;
         return;
     }
 }
@@ -688,6 +854,8 @@ static void on_poke(int f, int keep)
         } else if (p->stopped) {
             want_room(f);
         }
+    } else if (p->own && p->st == F_DONE) {
+        p->pc = 9;
     }
     if (mut != 7)
         unref(f);
@@ -728,11 +896,14 @@ static void writer_step(int ok)
         if (n.wok) {
             p->readable = it.arg + 1;
             p->win &= ~(1 << it.arg);
-            if (p->stopped)
+            if (p->stopped || (p->st == F_DONE && mut != 34))
                 poke(it.x);
         } else {
-            if (p->store == S_YES)
+            if (p->store == S_YES) {
                 p->store = S_FAILED;
+                if (mut != 32)
+                    wake(it.x, 0);
+            }
             if (mut == 17)
                 p->gone = 1;
             if (mut != 24)
@@ -776,13 +947,15 @@ static void writer_step(int ok)
             }
             if (n.wok || mut != 15)
                 p->joinable = 0;
-            wake(it.x, 0);
+            if (mut != 29)
+                wake(it.x, 0);
             n.wpc = 5;
             return;
         case 5:
             if (n.wok || mut != 15)
                 for (int s = 0; s < NSLOT; s++)
                     unslot(p->key, s, it.x);
+            unmark(it.x);
             goto done;
         }
     }
@@ -893,7 +1066,8 @@ static void successors(const struct state *s, emit_fn *fn)
         case R_JOIN:
             if (o->began == 2)
                 STEP("request %d: served stale, starts a refresh", i, 0, 1, {
-                    if (slot_free(r->key, slot) && n.idx[r->key][slot] == 2 && (!(n.note[r->key] & NOTE_PASS) || mut == 27))
+                    if (slot_free(r->key, slot) && n.idx[r->key][slot] == 2 && !(n.retry[r->key] & 1 << slot) &&
+                        (!(n.note[r->key] & NOTE_PASS) || mut == 27))
                         lead(i, slot, 0, 1);
                     r->st = R_SERVED;
                 });
@@ -906,9 +1080,17 @@ static void successors(const struct state *s, emit_fn *fn)
             STEP("request %d: join or lead by variant", i, 0, 1, join_or_lead(i, 1 + r->var));
             break;
         case R_WAIT:
+        case R_COMMIT:
         case R_READ:
             if (o->run == 1)
                 STEP("request %d: reader runs", i, 0, 1, reader(i));
+            if (o->run == 1 && o->st == R_WAIT && cfg.private_ == 2 && !o->lead && s->f[o->f].headpub &&
+                s->f[o->f].verdict == V_SHARE)
+                STEP("request %d: reader runs, may not use the head as it is", i, 0, 1, {
+                    unusable = 1;
+                    reader(i);
+                    unusable = 0;
+                });
             if (o->run == 2)
                 STEP("request %d: reader parks", i, 0, 1, { r->run = 0; n.f[r->f].parked[r->w] = 1; });
             break;
@@ -923,6 +1105,8 @@ static void successors(const struct state *s, emit_fn *fn)
             });
             break;
         }
+        if (o->st == R_COMMIT && s->overdues < cfg.overdues)
+            STEP("request %d: waited too long for the record", i, 0, 0, { n.overdues++; let_go(i, V_SHARE); });
         if (o->st == R_WAIT && s->overdues < cfg.overdues && !o->lead && !s->f[o->f].headpub &&
             s->slot[o->key][s->f[o->f].slot] == o->f + 1)
             STEP("request %d: waited too long", i, 0, 0, {
@@ -963,6 +1147,19 @@ static void successors(const struct state *s, emit_fn *fn)
                 if (!busy)
                     STEP("worker %d: clears the mark of fill %d", w, f, 1, { n.f[f].pend[w] = 0; unref(f); });
             }
+        }
+        if (o->dying) {
+            STEP("fill %d: lets go of its mark, is freed", f, 0, 1, {
+                unmark(f);
+                memset(&n.f[f], 0, sizeof n.f[f]);
+            });
+            continue;
+        }
+        if (o->pc == 7 || o->pc == 9) {
+            STEP("fill %d: hands its record to the writer", f, 0, 1, hand_record(f, 0));
+            if (o->store == S_YES && s->faults < cfg.faults)
+                STEP("fill %d: no room for its record in the queue", f, 0, 1, { n.faults++; hand_record(f, 1); });
+            continue;
         }
         if (o->pc) {
             STEP("fill %d: owner step %d", f, o->pc, 1, owner_step(f));
@@ -1006,7 +1203,12 @@ static void successors(const struct state *s, emit_fn *fn)
             STEP("fill %d: end of the body", f, 0, 1, { n.f[f].whole = 1; stop_fetch(f, F_DONE); });
         }
         if ((o->st == F_START || (o->st == F_BODY && !o->stopped)) && s->faults < cfg.faults)
-            STEP("fill %d: origin fails", f, 0, 1, { n.faults++; stop_fetch(f, F_FAILED); });
+            STEP("fill %d: origin fails", f, 0, 1, {
+                n.faults++;
+                if (n.f[f].bg)
+                    note_retry(f);
+                stop_fetch(f, F_FAILED);
+            });
         if (o->st == F_BODY && o->store == S_YES && s->faults < cfg.faults)
             STEP("fill %d: store given up", f, 0, 0, {
                 n.faults++;
@@ -1020,6 +1222,10 @@ static void successors(const struct state *s, emit_fn *fn)
         if (s->wpc == 1 && s->faults < cfg.faults)
             STEP("writer: step %d, fails", s->wpc, 0, 1, { n.faults++; writer_step(0); });
     }
+    for (int k = 0; k < cfg.nk; k++)
+        for (int x = 0; x < NSLOT; x++)
+            if (s->retry[k] & 1 << x)
+                STEP("the note RETRY of key %d, slot %d runs out", k, x, 0, clear_retry(k, x));
     if (s->purges < cfg.purges)
         STEP("purge begins", 0, 0, 0, { n.purges++; n.seq++; n.ppc = 1; });
     if (s->ppc && s->ppc < 3 + nslot)
@@ -1112,11 +1318,15 @@ static void normalise(struct state *s)
         }
         if (r->st >= R_WAIT && r->st < R_SERVED) {
             r->noidx = r->obj = r->let_go = 0;
-            if (s->f[r->f].headpub && s->f[r->f].verdict == V_SHARE)
+            if (s->f[r->f].headpub && s->f[r->f].verdict == V_SHARE && (r->st != R_WAIT || cfg.private_ != 2))
                 r->lead = r->began = 0;
+            if (r->st >= R_READ)
+                r->sick = 0;
         }
     }
     for (int f = 0; f < MAXF; f++) {
+        if (s->f[f].headpub)
+            s->f[f].second = 0;
         order[f].f = s->f[f];
         order[f].was = f;
     }
