@@ -74,7 +74,16 @@ class Audience:
             viewer.client.send(request("GET", self.target(viewer.number)))
             viewer.client.socket.setblocking(False)
 
+    def sees_the_beginning(self, deadline=60):
+        """Each reads until it has its first byte and no further: the others have the thread then."""
+        self.watches(lambda viewer: viewer.reads(self.space[:4096]) or viewer.first_byte_at, deadline)
+
     def watches_to_the_end(self, deadline=240):
+        self.watches(lambda viewer: viewer.reads(self.space), deadline)
+        for viewer in self.viewers:
+            viewer.client.close()
+
+    def watches(self, is_through, deadline):
         left = selectors.DefaultSelector()
         for viewer in self.viewers:
             if viewer.verdict is None:
@@ -83,9 +92,8 @@ class Audience:
         while left.get_map():
             assert time.monotonic() < end, f"{len(left.get_map())} viewers still wait after {deadline} s"
             for key, _ in left.select(1):
-                if key.data.reads(self.space):
+                if is_through(key.data):
                     left.unregister(key.fileobj)
-                    key.data.client.close()
 
     def leaves(self):
         for viewer in self.viewers:
