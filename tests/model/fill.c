@@ -9,8 +9,8 @@
  *
  * Columns of the table: requests, keys, variants, chunks of a body at most, memory budget in
  * blocks, clients that may leave, purges, waits that may run out, uncacheable heads (2: also no-cache), 5xx heads,
- * Vary heads, a stale record to begin with, faults (origin failures, failed commits, stores given
- * up), reserve of a fill in blocks.  Requests are renumbered between the lines of a printed run.
+ * Vary heads (2: also those that say their language), a stale record to begin with, faults (origin failures, failed
+ * commits, stores given up, a full queue), reserve of a fill in blocks.  Requests are renumbered between the lines of a printed run.
  *
  * One step of the model is one critical section (shard lock or fill lock) or one callback that
  * takes no lock.  Everything that takes two locks in the product takes two steps here, so other
@@ -30,9 +30,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAXR = 3, MAXF = 5, MAXQ = 8, NW = 2, MAXK = 2, NSLOT = 3, NONE = 15, MAXTRIES = 2 };
+enum { MAXR = 3, MAXF = 5, MAXQ = 8, NW = 2, MAXK = 2, NSLOT = 4, LANG = 3, NONE = 15, MAXTRIES = 2 };
 
-enum { R_NEW, R_LOOKUP, R_JOIN, R_JOINV, R_HIT, R_WAIT, R_COMMIT, R_READ, R_SEND, /* unfinished above */
+enum { R_NEW, R_LOOKUP, R_JOIN, R_JOINL, R_JOINV, R_HIT, R_WAIT, R_COMMIT, R_READ, R_SEND, /* unfinished above */
        R_SERVED, R_BROKEN, R_ERROR, R_LEFT };
 enum { F_START, F_BODY, F_DONE, F_COMMITTED, F_FAILED };
 enum { V_NONE, V_SHARE, V_PRIVATE, V_ERROR };
@@ -42,13 +42,14 @@ enum { I_NONE, I_CHUNK, I_RECORD, I_DELETE };
 enum { NOTE_PASS = 1, NOTE_VARY = 2 };
 
 struct req {
-    uint8_t st, w, key, var, f, pos, frommem, run, tries, sick, late, noidx, obj, let_go, lead, began;
+    uint8_t st, w, key, var, f, pos, frommem, run, tries, sick, late, noidx, obj, let_go, lead, began, lang;
 };
 struct fill {
     uint8_t live, refs, own, owner, key, var, slot, st, headpub, verdict, varied, joinable, store;
     uint8_t have, readable, win, spare, reserve, stopped, readers, gen, pc, out;
     uint8_t pend[NW], parked[NW], poke, lastmsg, bg, base, pub, whole, gone, kept;
-    uint8_t second : 1, handed : 1, dying : 1; /* begun after a sick answer; its record is queued; without a reference */
+    /* begun after a sick answer; its record is queued; without a reference; in the language that variant 1 wants most */
+    uint8_t second : 1, handed : 1, dying : 1, lang : 1;
 };
 struct item {
     uint8_t type, x, arg;
@@ -87,6 +88,8 @@ static struct cfg {
     {"error3",      3, 1, 1, 1, 3, 0, 0, 0, 0, 1, 0, 0, 0, 1},
     {"empty",       3, 1, 1, 0, 3, 1, 0, 0, 1, 0, 0, 0, 0, 1}, /* bodies without a byte */
     {"vary",        3, 1, 2, 1, 3, 0, 0, 0, 0, 0, 1, 0, 0, 1},
+    {"language",    3, 1, 2, 0, 2, 0, 0, 0, 0, 0, 2, 0, 0, 1}, /* variant 1 is content with the language of variant 0 */
+    {"langpurge",   2, 1, 2, 0, 3, 0, 1, 0, 0, 0, 2, 0, 0, 1},
     {"varymix",     2, 1, 2, 1, 2, 1, 0, 0, 1, 1, 1, 0, 1, 1},
     {"varypurge",   2, 1, 2, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 1},
     {"purge",       2, 1, 1, 1, 3, 1, 1, 0, 1, 0, 0, 0, 1, 1},
@@ -140,6 +143,9 @@ static const char *mutations[] = {
     "34 a commit does not tell an owner whose record did not fit into the queue",
     "35 the second sick answer is not noted",
     "36 the second sick answer is noted after its slot is left",
+    "37 entering the slot of a language does not compare the purge sequence",
+    "38 a purge does not walk the slots of languages",
+    "39 the slot of a language is not left with that of the variant",
 };
 
 static int mut;
@@ -452,8 +458,48 @@ static void lead(int i, int s, int solo, int bg)
 /* The index names a record: read it; else the table of fills. */
 static void to_hit(struct req *r, int s)
 {
+    r->lang = s == 2 && n.idx[r->key][s] == 0 && n.idx[r->key][LANG] == 1;
+    if (r->lang)
+        s = LANG;
     r->st = n.idx[r->key][s] == 1 ? R_HIT : R_JOIN;
     r->obj = r->st == R_HIT ? n.idxobj[r->key][s] : 0;
+}
+
+static void sit(struct req *r, int f)
+{
+    struct fill *p = &n.f[f];
+
+    p->refs++;
+    p->readers++;
+    r->st = R_WAIT;
+    r->f = f;
+    r->pos = 0;
+    r->lead = r->began = 0;
+    if (p->headpub || p->st == F_FAILED)
+        r->run = 1;
+    else
+        p->parked[r->w] = 1;
+}
+
+/* The shard's lock is held from the comparison of the purge sequence to the entry. */
+static int language_locked(const struct state *s, int k)
+{
+    for (int f = 0; f < MAXF; f++)
+        if (s->f[f].live && s->f[f].pc == 11 && s->f[f].key == k)
+            return 1;
+    return 0;
+}
+
+/* Is a variant under way that says it is in the language this request wants most? */
+static void join_by_language(int i)
+{
+    struct req *r = &n.r[i];
+    int g = n.slot[r->key][LANG];
+
+    if (g && n.f[g - 1].joinable && r->tries < MAXTRIES)
+        sit(r, g - 1);
+    else
+        r->st = R_JOINV;
 }
 
 /* Is the record of a `no-cache` about to land?  Its fill is found by the mark, which is no reference. */
@@ -493,16 +539,7 @@ static void join_or_lead(int i, int s)
             BAD("join of a dead fill");
         if (r->let_go == V_PRIVATE && !p->headpub && p->pc == 0)
             BAD("let go from an uncacheable answer, and waits for a head again");
-        p->refs++;
-        p->readers++;
-        r->st = R_WAIT;
-        r->f = g - 1;
-        r->pos = 0;
-        r->lead = r->began = 0;
-        if (p->headpub || p->st == F_FAILED)
-            r->run = 1;
-        else
-            p->parked[r->w] = 1;
+        sit(r, g - 1);
     } else if ((n.note[k] & NOTE_PASS) && to_commit_seat(r)) {
         return;
     } else if (r->sick && n.retry[k] & 1 << s) {
@@ -541,7 +578,7 @@ static void reader(int i)
     if (r->st == R_WAIT && p->headpub) {
         switch (p->verdict) {
         case V_SHARE:
-            if (p->varied && r->var != p->var) {
+            if (p->varied && r->var != p->var && !(p->lang && r->var == 1)) {
                 let_go(i, V_SHARE);
                 return;
             }
@@ -730,7 +767,7 @@ static void owner_step(int f)
     case 1:
         if (shared && p->joinable && target == p->slot) {
             clear_retry(k, target);
-            p->pc = 3;
+            p->pc = p->lang ? 10 : 3;
             owner_step(f);
         } else if (!shared) {
             p->pc = 2;
@@ -738,7 +775,7 @@ static void owner_step(int f)
         } else if (tabled(f)) {
             p->pc = 3;
             if (target != p->slot) {
-                p->pc = 2;
+                p->pc = p->lang ? 10 : 2;
                 if (mut == 13) {
                     n.note[k] |= NOTE_VARY;
                     unslot(k, 0, f);
@@ -746,7 +783,8 @@ static void owner_step(int f)
                     take_slot(k, target, f);
                     clear_retry(k, target);
                 } else {
-                    p->joinable = p->pub = 0;
+                    p->joinable = p->pub = p->lang = 0;
+                    p->pc = 2;
                 }
             }
         } else {
@@ -758,8 +796,10 @@ static void owner_step(int f)
                 take_slot(k, target, f);
                 n.note[k] &= ~NOTE_PASS;
                 clear_retry(k, target);
+            } else {
+                p->lang = 0;
             }
-            p->pc = 3;
+            p->pc = p->lang ? 10 : 3;
         }
         return;
     case 2:
@@ -812,7 +852,7 @@ static void owner_step(int f)
         }
         return;
     case 4:
-        for (int s = 0; s < NSLOT; s++)
+        for (int s = 0; s < (mut == 39 ? LANG : NSLOT); s++)
             unslot(k, s, f);
         if (p->st == F_DONE)
             unmark(f);
@@ -823,6 +863,19 @@ static void owner_step(int f)
     case 6: /* mutation 23 only */
         n.note[k] |= NOTE_PASS;
         p->pc = 0;
+        return;
+    case 10: /* a purge may begin between the comparison and the entry, though it cannot walk this slot */
+        p->pc = p->gen == n.seq || mut == 37 ? 11 : 2;
+        return;
+    case 11:
+        if (slot_free(k, LANG)) {
+            if (n.slot[k][LANG])
+                unslot(k, LANG, n.slot[k][LANG] - 1);
+            n.slot[k][LANG] = f + 1;
+            p->refs++;
+            p->joinable = 1;
+        }
+        p->pc = 2;
         return;
     case 8: /* mutation 36 only */
         note_retry(f);
@@ -919,6 +972,7 @@ static void writer_step(int ok)
             if (ok) {
                 n.db[p->key][p->slot] = p->verdict == V_SHARE ? 1 : 2;
                 n.dbgen[p->key][p->slot] = p->gen;
+                n.db[p->key][LANG] |= p->lang;
             }
             return;
         case 2:
@@ -933,6 +987,7 @@ static void writer_step(int ok)
             n.idx[p->key][p->slot] = n.db[p->key][p->slot];
             if (cfg.purges || cfg.private_ == 2)
                 n.idxobj[p->key][p->slot] = ++n.objid;
+            n.idx[p->key][LANG] |= p->lang;
             p->pub = 0;
             n.wpc = 4;
             return;
@@ -953,7 +1008,7 @@ static void writer_step(int ok)
             return;
         case 5:
             if (n.wok || mut != 15)
-                for (int s = 0; s < NSLOT; s++)
+                for (int s = 0; s < (mut == 39 ? LANG : NSLOT); s++)
                     unslot(p->key, s, it.x);
             unmark(it.x);
             goto done;
@@ -983,7 +1038,7 @@ static void purge_step(void)
     } else if (n.ppc < 2 + nslot) {
         int s = n.ppc - 2, g = n.slot[0][s];
 
-        if (g && n.f[g - 1].gen < n.seq && mut != 21) {
+        if (g && n.f[g - 1].gen < n.seq && mut != 21 && !(mut == 38 && s == LANG)) {
             n.f[g - 1].joinable = n.f[g - 1].pub = 0;
             unslot(0, s, g - 1);
         }
@@ -1053,13 +1108,15 @@ static void successors(const struct state *s, emit_fn *fn)
             break;
         case R_HIT:
             STEP("request %d: reads the record", i, 0, 1, {
-                if (n.db[r->key][slot] == 1) {
-                    serve(i, n.dbgen[r->key][slot], 1);
+                int there = r->lang ? 1 : slot; /* a language leads to variant 0 */
+
+                if (n.db[r->key][there] == 1 && (!r->lang || n.db[r->key][LANG])) {
+                    serve(i, n.dbgen[r->key][there], 1);
                     r->st = R_SERVED;
                 } else {
-                    r->noidx = r->obj; /* this entry dangles */
+                    r->noidx = r->lang ? 0 : r->obj; /* this entry dangles */
                     r->st = R_JOIN;
-                    r->obj = 0;
+                    r->obj = r->lang = 0;
                 }
             });
             break;
@@ -1072,9 +1129,13 @@ static void successors(const struct state *s, emit_fn *fn)
                     r->st = R_SERVED;
                 });
             else if (slot)
-                STEP("request %d: key note says Vary", i, 0, 1, r->st = R_JOINV);
+                STEP("request %d: key note says Vary", i, 0, 1, r->st = cfg.vary == 2 && r->var == 1 ? R_JOINL : R_JOINV);
             else
                 STEP("request %d: join or lead", i, 0, 1, join_or_lead(i, 0));
+            break;
+        case R_JOINL:
+            if (!language_locked(s, o->key))
+                STEP("request %d: join by language", i, 0, 1, join_by_language(i));
             break;
         case R_JOINV:
             STEP("request %d: join or lead by variant", i, 0, 1, join_or_lead(i, 1 + r->var));
@@ -1161,6 +1222,8 @@ static void successors(const struct state *s, emit_fn *fn)
                 STEP("fill %d: no room for its record in the queue", f, 0, 1, { n.faults++; hand_record(f, 1); });
             continue;
         }
+        if (o->pc == 10 && language_locked(s, o->key))
+            continue;
         if (o->pc) {
             STEP("fill %d: owner step %d", f, o->pc, 1, owner_step(f));
             continue; /* one thread: nothing else of the owner in between */
@@ -1176,6 +1239,11 @@ static void successors(const struct state *s, emit_fn *fn)
             STEP("fill %d: head, to share", f, 0, 1, head(f, O_SHARE));
             if (cfg.vary)
                 STEP("fill %d: head, to share, Vary", f, 0, 1, head(f, O_VARY));
+            if (cfg.vary == 2 && o->var == 0)
+                STEP("fill %d: head, to share, Vary, in its language", f, 0, 1, {
+                    n.f[f].lang = 1;
+                    head(f, O_VARY);
+                });
             if (cfg.private_)
                 STEP("fill %d: head, uncacheable", f, 0, 1, head(f, O_PRIVATE));
             if (cfg.private_ == 2)
@@ -1228,7 +1296,7 @@ static void successors(const struct state *s, emit_fn *fn)
                 STEP("the note RETRY of key %d, slot %d runs out", k, x, 0, clear_retry(k, x));
     if (s->purges < cfg.purges)
         STEP("purge begins", 0, 0, 0, { n.purges++; n.seq++; n.ppc = 1; });
-    if (s->ppc && s->ppc < 3 + nslot)
+    if (s->ppc && s->ppc < 3 + nslot && !(s->ppc == 2 + LANG && language_locked(s, 0)))
         STEP("purge: step %d", s->ppc, 0, 1, purge_step());
 }
 
@@ -1511,7 +1579,7 @@ int main(int argc, char **argv)
         for (char *end; *numbers; numbers = *end == ',' ? end + 1 : end)
             *field++ = strtol(numbers, &end, 10);
     }
-    nslot = cfg.nvar > 1 ? NSLOT : 1;
+    nslot = cfg.vary == 2 ? NSLOT : cfg.nvar > 1 ? NSLOT - 1 : 1;
     clock_t t0 = clock();
     states = malloc(cap * sizeof *states);
     parent = malloc(cap * sizeof *parent);
