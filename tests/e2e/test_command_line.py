@@ -102,6 +102,7 @@ def test_a_disk_that_is_too_small_is_named(tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.skipif("/tsan/" in BINARY, reason="ThreadSanitizer does not start where a stack may be so large")
 def test_a_machine_without_room_for_the_threads_is_answered_by_one_line(tmp_path):
     def each_stack_takes_a_tebibyte():
         resource.setrlimit(resource.RLIMIT_STACK, (1 << 40, resource.getrlimit(resource.RLIMIT_STACK)[1]))
