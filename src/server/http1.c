@@ -22,7 +22,6 @@
 
 #include "http1_priv.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -44,18 +43,6 @@ static uint64_t now_ms(const struct bw_http1 *c)
     return h2o_now(c->conn.super.ctx->loop);
 }
 
-/* The longest of few durations that is not above `left`: libh2o keeps a list for each duration. */
-static int64_t round_down(uint64_t left)
-{
-    int64_t step = 1;
-
-    while ((uint64_t)step * 10 <= left && step < 10000)
-        step *= 10;
-    if ((uint64_t)step * 5 <= left)
-        return step * 5;
-    return (uint64_t)step * 2 <= left ? step * 2 : step;
-}
-
 /* See that the timer fires at the next deadline, or before. */
 static void watch(struct bw_http1 *c)
 {
@@ -66,7 +53,7 @@ static void watch(struct bw_http1 *c)
         due = c->send_deadline;
     if (due == 0 || (c->fires_at != 0 && c->fires_at <= due))
         return;
-    ms = round_down(due > now ? due - now : 1);
+    ms = bw_conn_round_down(due > now ? due - now : 1);
     c->fires_at = now + (uint64_t)ms;
     bw_timer_start(c->conn.worker->loop, &c->timer, ms, fire);
 }
@@ -116,7 +103,7 @@ static bool body_overdue(struct bw_http1 *c)
     }
     count(c, BW_C_BODY_TIMEOUT);
     if (c->reading != H1_BODY) {
-        bw_h1_free(c, H1_CUT_SOCKET);
+        bw_h1_free(c, BW_CLOSE_CUT);
         return false;
     }
     bw_h1_body_fail(c, BW_REASON_TIMEOUT);
@@ -142,10 +129,10 @@ static bool read_overdue(struct bw_http1 *c)
     case H1_WAIT_BODY:
         return body_overdue(c);
     case H1_WAIT_LINGER:
-        bw_h1_free(c, H1_CUT_SOCKET);
+        bw_h1_free(c, BW_CLOSE_CUT);
         return false;
     }
-    bw_h1_free(c, H1_CLOSE_SOCKET);
+    bw_h1_free(c, BW_CLOSE_SOCKET);
     return false;
 }
 
@@ -158,7 +145,7 @@ static bool send_overdue(struct bw_http1 *c)
     c->acked = acked;
     if (c->stalled >= SEND_TICKS) {
         count(c, BW_C_SEND_TIMEOUT);
-        bw_h1_free(c, H1_CUT_SOCKET);
+        bw_h1_free(c, BW_CLOSE_CUT);
         return false;
     }
     c->send_deadline = send_tick(c);
@@ -278,45 +265,15 @@ static void end_exchange(struct bw_http1 *c, bool complete)
 
 /* ---- the end ---- */
 
-static void close_socket(h2o_socket_t *socket, enum h1_close how)
+void bw_h1_free(struct bw_http1 *c, enum bw_close how)
 {
-    struct linger reset = {1, 0};
-    int fd = h2o_socket_get_fd(socket);
-
-    socket->data = NULL;
-    switch (how) {
-    case H1_GIVE_SOCKET:
-        h2o_socket_read_stop(socket);
-        return;
-    case H1_RESET_SOCKET:
-        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-        if (socket->ssl != NULL)
-            shutdown(fd, SHUT_RDWR);
-        break;
-    case H1_CUT_SOCKET:
-        shutdown(fd, SHUT_RDWR);
-        break;
-    case H1_CLOSE_SOCKET:
-        break;
-    }
-    h2o_socket_close(socket);
-}
-
-void bw_h1_free(struct bw_http1 *c, enum h1_close how)
-{
-    struct bw_worker *w = c->conn.worker;
-
     bw_timer_stop(&c->timer);
     if (c->responding != H1_NO_REQUEST)
-        end_exchange(c, how == H1_GIVE_SOCKET);
+        end_exchange(c, how == BW_CLOSE_GIVE);
     bw_next_cancel(&c->feed);
     bw_next_cancel(&c->go_on);
-    h2o_linklist_unlink(&c->link);
-    close_socket(c->conn.socket, how);
     free(c->out.rest.v);
-    free(c->server_name);
-    free(c);
-    bw_wire_one_gone(w);
+    bw_conn_free(&c->conn, how);
 }
 
 static void read_and_drop(h2o_socket_t *socket, const char *err)
@@ -325,7 +282,7 @@ static void read_and_drop(h2o_socket_t *socket, const char *err)
 
     h2o_buffer_consume(&socket->input, socket->input->size);
     if (err != NULL)
-        bw_h1_free(c, H1_CLOSE_SOCKET);
+        bw_h1_free(c, BW_CLOSE_SOCKET);
 }
 
 /*
@@ -338,7 +295,7 @@ void bw_h1_finish(struct bw_http1 *c)
     h2o_socket_t *socket = c->conn.socket;
 
     if (c->reading == H1_WHOLE && socket->input->size == 0) {
-        bw_h1_free(c, H1_CLOSE_SOCKET);
+        bw_h1_free(c, BW_CLOSE_SOCKET);
         return;
     }
     c->reading = H1_LINGER;
@@ -363,8 +320,8 @@ void bw_h1_next_request(struct bw_http1 *c)
     bw_h1_wait(c, H1_WAIT_IDLE, bw_h1_limits(c)->idle_timeout_ms);
     bw_h1_read_on(c);
     if (c->conn.socket->input->size == 0) {
-        if (bw_h1_client_is_done(c))
-            bw_h1_free(c, H1_CLOSE_SOCKET);
+        if (bw_conn_client_is_done(&c->conn))
+            bw_h1_free(c, BW_CLOSE_SOCKET);
         return;
     }
     if (bw_h1_burst_is_used_up(c))
@@ -396,7 +353,7 @@ void bw_h1_response_out(struct bw_http1 *c)
 
     bw_h1_send_clock_stop(c);
     if (c->responding == H1_BROKEN) {
-        bw_h1_free(c, c->framing == H1_UNTIL_CLOSE ? H1_RESET_SOCKET : H1_CUT_SOCKET);
+        bw_h1_free(c, c->framing == H1_UNTIL_CLOSE ? BW_CLOSE_RESET : BW_CLOSE_CUT);
         return;
     }
     end_exchange(c, true);
@@ -411,94 +368,30 @@ void bw_h1_response_out(struct bw_http1 *c)
 
 /* ---- the start ---- */
 
-static socklen_t get_sockname(h2o_conn_t *conn, struct sockaddr *sa)
+static void drain(struct bw_conn *conn)
 {
-    return h2o_socket_getsockname(((struct bw_conn *)conn)->socket, sa);
+    struct bw_http1 *c = BW_CONTAINER_OF(conn, struct bw_http1, conn);
+
+    if (c->responding == H1_NO_REQUEST && c->reading == H1_IDLE && conn->socket->input->size == 0)
+        bw_h1_free(c, BW_CLOSE_SOCKET);
 }
 
-static socklen_t get_peername(h2o_conn_t *conn, struct sockaddr *sa)
+static void cut(struct bw_conn *conn)
 {
-    return h2o_socket_getpeername(((struct bw_conn *)conn)->socket, sa);
+    bw_h1_free(BW_CONTAINER_OF(conn, struct bw_http1, conn), BW_CLOSE_CUT);
 }
 
-static h2o_socket_t *get_socket(h2o_conn_t *conn)
-{
-    return ((struct bw_conn *)conn)->socket;
-}
-
-static const h2o_conn_callbacks_t callbacks = {
-    .get_sockname = get_sockname,
-    .get_peername = get_peername,
-    .get_socket = get_socket,
-};
-
-static void set_address(struct bw_conn *conn, const struct bw_accepted *a)
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    const struct bw_conf *conf = conn->worker->snapshot->conf;
-    bool is_v4 = memcmp(a->address, mapped, sizeof(mapped)) == 0;
-
-    memcpy(conn->address, a->address, sizeof(conn->address));
-    conn->port = a->port;
-    if (a->is_unix)
-        memcpy(conn->address_text, "unix", sizeof("unix"));
-    else if (is_v4)
-        (void)inet_ntop(AF_INET, a->address + 12, conn->address_text, sizeof(conn->address_text));
-    else
-        (void)inet_ntop(AF_INET6, a->address, conn->address_text, sizeof(conn->address_text));
-    conn->peer_trusted =
-        bw_networks_contain(conf->trusted_proxies, conf->trusted_proxies_n, a->address);
-}
+static const struct bw_conn_life life = {drain, cut};
 
 void bw_http1_start(struct bw_worker *w, h2o_socket_t *socket, const struct bw_accepted *a)
 {
-    struct timeval now = *h2o_get_timestamp(&w->ctx, NULL, NULL);
     struct bw_http1 *c =
-        BW_CONTAINER_OF(h2o_create_connection(sizeof(*c), &w->ctx, w->hosts, now, &callbacks),
-                        struct bw_http1, conn.super);
+        BW_CONTAINER_OF(bw_conn_new(sizeof(*c), w, socket, a, &life), struct bw_http1, conn);
 
-    memset((char *)c + sizeof(c->conn.super), 0, sizeof(*c) - sizeof(c->conn.super));
-    c->conn.worker = w;
-    c->conn.listener = a->listener;
-    c->conn.socket = socket;
-    c->conn.tls = a->session != NULL;
-    c->server_name = a->server_name != NULL ? bw_strdup(a->server_name) : NULL;
-    c->conn.server_name = c->server_name;
-    c->session = a->session;
-    set_address(&c->conn, a);
     c->final.do_send = bw_h1_do_send;
-    c->small_left = BW_GATHER_MAX;
-    c->written_at = now_ms(c);
-    socket->data = c;
-    h2o_linklist_insert(&w->conns, &c->link);
+    bw_records_init(&c->records, now_ms(c));
     bw_h1_wait(c, H1_WAIT_HEAD, bw_h1_limits(c)->head_timeout_ms);
     bw_h1_read_on(c);
     if (socket->input->size != 0)
         bw_h1_advance(c);
-}
-
-void bw_http1_close_idle(struct bw_worker *w)
-{
-    h2o_linklist_t *at = w->conns.next;
-
-    while (at != &w->conns) {
-        struct bw_http1 *c = BW_CONTAINER_OF(at, struct bw_http1, link);
-
-        at = at->next;
-        if (c->responding == H1_NO_REQUEST && c->reading == H1_IDLE &&
-            c->conn.socket->input->size == 0)
-            bw_h1_free(c, H1_CLOSE_SOCKET);
-    }
-}
-
-void bw_http1_cut_all(struct bw_worker *w)
-{
-    h2o_linklist_t *at = w->conns.next;
-
-    while (at != &w->conns) {
-        struct bw_http1 *c = BW_CONTAINER_OF(at, struct bw_http1, link);
-
-        at = at->next;
-        bw_h1_free(c, H1_CUT_SOCKET);
-    }
 }

@@ -56,13 +56,6 @@ enum h1_writing { H1_QUIET, H1_WRITES_INTERIM, H1_WRITES };
 /* What the read clock waits for. */
 enum h1_wait { H1_WAIT_NOTHING, H1_WAIT_HEAD, H1_WAIT_IDLE, H1_WAIT_BODY, H1_WAIT_LINGER };
 
-enum h1_close {
-    H1_CLOSE_SOCKET,
-    H1_CUT_SOCKET,   /* no close_notify: a peer that does not read would keep the socket for ever */
-    H1_RESET_SOCKET, /* so that nobody takes what was sent for the whole */
-    H1_GIVE_SOCKET,
-};
-
 struct h1_pieces {
     h2o_iovec_t *v;
     size_t n;
@@ -70,9 +63,6 @@ struct h1_pieces {
 
 struct bw_http1 {
     struct bw_conn conn; /* first */
-    h2o_linklist_t link; /* in worker->conns */
-    SSL *session;        /* or NULL */
-    char *server_name;   /* or NULL */
 
     enum h1_reading reading;
     enum h1_responding responding;
@@ -94,8 +84,7 @@ struct bw_http1 {
     struct bw_next go_on; /* whatever the fairness cap put off */
     uint64_t round;       /* of the loop, in which `burst` was written */
     size_t burst;
-    size_t small_left; /* TLS: bytes to send in small records still */
-    uint64_t written_at;
+    struct bw_records records;
 
     size_t scanned; /* of the input, for the end of the head */
     unsigned blank_lines;
@@ -141,7 +130,7 @@ static inline const struct bw_limits_conf *bw_h1_limits(const struct bw_http1 *c
 }
 
 /* ---- http1.c ---- */
-void bw_h1_free(struct bw_http1 *c, enum h1_close how);
+void bw_h1_free(struct bw_http1 *c, enum bw_close how);
 /* A fresh exchange on the connection, in H1_WAITING. */
 void bw_h1_begin(struct bw_http1 *c);
 /* Set the read clock; it replaces the one before. */
@@ -165,8 +154,6 @@ bool bw_h1_burst_is_used_up(struct bw_http1 *c);
 void bw_h1_on_read(h2o_socket_t *socket, const char *err);
 /* Look at the input: may free the connection. */
 void bw_h1_advance(struct bw_http1 *c);
-/* Did the client say, over TLS, that nothing more will come? */
-bool bw_h1_client_is_done(const struct bw_http1 *c);
 /* Answer a request that was not understood, and close. */
 void bw_h1_refuse(struct bw_http1 *c, int status, enum bw_reason why);
 /* The body cannot be read on: the sink learns why, the connection closes behind the response. */

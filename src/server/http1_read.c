@@ -394,12 +394,6 @@ void bw_h1_advance(struct bw_http1 *c)
     }
 }
 
-/* libh2o does not tell a close_notify that comes without FIN; it is a client that leaves, too. */
-bool bw_h1_client_is_done(const struct bw_http1 *c)
-{
-    return c->session != NULL && (SSL_get_shutdown(c->session) & SSL_RECEIVED_SHUTDOWN) != 0;
-}
-
 /*
  * FIN or RST.  A client that only half-closes counts as gone, too, unless all that is left of the
  * response is in flight already; to a client that is gone no protocol is changed.
@@ -409,12 +403,12 @@ void bw_h1_on_read(h2o_socket_t *socket, const char *err)
     struct bw_http1 *c = socket->data;
     bool is_last_request = socket->input->size > 0 && c->responding == H1_NO_REQUEST;
 
-    if (err == NULL && (is_last_request || !bw_h1_client_is_done(c))) {
+    if (err == NULL && (is_last_request || !bw_conn_client_is_done(&c->conn))) {
         bw_h1_advance(c);
     } else if (c->responding == H1_LAST && c->ending != H1_UPGRADE) {
         c->ending = H1_CLOSE;
         h2o_socket_read_stop(socket);
     } else {
-        bw_h1_free(c, H1_CLOSE_SOCKET);
+        bw_h1_free(c, BW_CLOSE_SOCKET);
     }
 }

@@ -23,12 +23,9 @@
 #include <sys/uio.h>
 
 enum {
-    VEC_MAX = 64,             /* buffers of one send that need no memory of their own */
-    GATHER_BODY_MAX = 12288,  /* of the body, into the TLS record with the head */
-    SHARE_MIN = 16 * 1024,    /* not worth another round */
-    RECORD_SMALL = 1400 - 29, /* one packet; for the first bytes after a pause */
-    RECORD_FULL = 16384,
-    PAUSE_MS = 1000,
+    VEC_MAX = 64,            /* buffers of one send that need no memory of their own */
+    GATHER_BODY_MAX = 12288, /* of the body, into the TLS record with the head */
+    SHARE_MIN = 16 * 1024,   /* not worth another round */
 };
 
 static void on_written(h2o_socket_t *socket, const char *err);
@@ -49,21 +46,12 @@ static size_t share(struct bw_http1 *c)
 {
     h2o_socket_t *socket = c->conn.socket;
     size_t left = bw_h1_burst_is_used_up(c) ? 0 : BW_H1_BURST_MAX - c->burst;
-    uint64_t now = h2o_now(c->conn.super.ctx->loop);
 
     if (left < SHARE_MIN)
         left = SHARE_MIN;
     if (socket->ssl == NULL)
         return left;
-    /* small records until the congestion window has opened, so that the first bytes can be used
-     * when the first packet is there; then full ones, which cost a third */
-    if (now - c->written_at >= PAUSE_MS)
-        c->small_left = SHARE_MIN;
-    c->written_at = now;
-    socket->_latency_optimization.state = H2O_SOCKET_LATENCY_OPTIMIZATION_STATE_NEEDS_UPDATE;
-    socket->_latency_optimization.suggested_tls_payload_size =
-        c->small_left > 0 ? RECORD_SMALL : RECORD_FULL;
-    return c->small_left > 0 ? SHARE_MIN : left;
+    return bw_records_share(&c->records, socket, h2o_now(c->conn.super.ctx->loop), left);
 }
 
 static void start_write(struct bw_http1 *c, h2o_iovec_t *v, size_t n, enum h1_writing what)
@@ -72,7 +60,7 @@ static void start_write(struct bw_http1 *c, h2o_iovec_t *v, size_t n, enum h1_wr
 
     c->writing = what;
     c->burst += total;
-    c->small_left -= total < c->small_left ? total : c->small_left;
+    bw_records_written(&c->records, total);
     h2o_socket_write(c->conn.socket, v, n, on_written);
     bw_h1_send_clock_start(c);
 }
@@ -493,7 +481,7 @@ static void on_room(h2o_socket_t *socket, const char *err)
 
     c->writing = H1_QUIET;
     if (err != NULL)
-        bw_h1_free(c, H1_CUT_SOCKET);
+        bw_h1_free(c, BW_CLOSE_CUT);
     else if (c->responding == H1_STREAMING)
         bw_h1_give_way(c);
     else
@@ -598,7 +586,7 @@ static void give_away(struct bw_http1 *c)
     void *ctx = c->out.upgraded_ctx;
     h2o_socket_t *socket = c->conn.socket;
 
-    bw_h1_free(c, H1_GIVE_SOCKET);
+    bw_h1_free(c, BW_CLOSE_GIVE);
     upgraded(ctx, socket);
 }
 
@@ -667,7 +655,7 @@ static void on_written(h2o_socket_t *socket, const char *err)
 
     c->writing = H1_QUIET;
     if (err != NULL)
-        bw_h1_free(c, H1_CUT_SOCKET);
+        bw_h1_free(c, BW_CLOSE_CUT);
     else
         bw_h1_write_on(c);
 }

@@ -11,7 +11,6 @@
 #include "breakwater/base/check.h"
 #include "breakwater/base/clock.h"
 #include "breakwater/base/mem.h"
-#include "breakwater/server/http1.h"
 
 #include "wire_priv.h"
 
@@ -160,7 +159,7 @@ static void cut_rest(struct bw_timer *t)
 {
     struct bw_wire *wire = BW_CONTAINER_OF(t, struct bw_wire, drain_timer);
 
-    bw_http1_cut_all(wire->worker);
+    bw_conns_cut(wire->worker);
 }
 
 /* Runs from the loop, because closing a TLS connection writes. */
@@ -171,7 +170,7 @@ static void drain(struct bw_next *n)
 
     bw_worker_listen(w, NULL);
     bw_accept_drop_pending(w);
-    bw_http1_close_idle(w);
+    bw_conns_drain(w);
     bw_timer_start(w->loop, &wire->drain_timer, wire->drain_ms, cut_rest);
     bw_wire_one_gone(w);
 }

@@ -44,6 +44,38 @@ const char *bw_wire_date(struct bw_wire *wire);
 /* A connection or a pending one went: the drain may be over. */
 void bw_wire_one_gone(struct bw_worker *w);
 
+/* ---- conn.c: what connections of all protocols share ---- */
+
+enum bw_close {
+    BW_CLOSE_SOCKET,
+    BW_CLOSE_CUT,   /* no close_notify: a peer that does not read would keep the socket for ever */
+    BW_CLOSE_RESET, /* so that nobody takes what was sent for the whole */
+    BW_CLOSE_GIVE,  /* the socket goes on without us */
+};
+
+/* A connection of `size` bytes, of which the first are a struct bw_conn and the rest zero. */
+struct bw_conn *bw_conn_new(size_t size, struct bw_worker *w, h2o_socket_t *socket,
+                            const struct bw_accepted *a, const struct bw_conn_life *life);
+/* Ends and frees it; nothing of its requests may be left. */
+void bw_conn_free(struct bw_conn *c, enum bw_close how);
+/* Did the client say, over TLS, that nothing more will come? */
+bool bw_conn_client_is_done(const struct bw_conn *c);
+/* The drain of a worker begins. */
+void bw_conns_drain(struct bw_worker *w);
+/* The longest of few durations in ms that is not above `left`, for timers that may fire early:
+ * libh2o keeps a list for each duration. */
+int64_t bw_conn_round_down(uint64_t left);
+
+/* How large the TLS records of a connection are: small while its congestion window is. */
+struct bw_records {
+    size_t small_left; /* bytes to send in small records still */
+    uint64_t written_at;
+};
+void bw_records_init(struct bw_records *r, uint64_t now);
+/* Before a write over TLS: sets the size of its records; how much may go out in this size. */
+size_t bw_records_share(struct bw_records *r, h2o_socket_t *socket, uint64_t now, size_t wanted);
+void bw_records_written(struct bw_records *r, size_t n);
+
 /* ---- accept.c ---- */
 /* Accept on the sockets of `s` from now on; the caller holds `s` while they are open. */
 void bw_accept_open(struct bw_worker *w, struct bw_listen_set *s);

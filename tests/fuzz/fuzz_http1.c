@@ -240,7 +240,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     close(pair[0]);
     for (int i = 0; i < 8; i++)
         bw_loop_run(worker.loop, 0);
-    bw_http1_cut_all(&worker); /* lingering, or not reading because of its sink */
+    bw_conns_cut(&worker); /* lingering, or not reading because of its sink */
     if (given != NULL)
         h2o_socket_close(given);
     given = NULL;

@@ -1,7 +1,7 @@
 /*
  * wire.h - the border between the wire protocols and the steps of a request.
  *
- * A protocol (server/http1, later server/http2) makes one struct bw_exchange for each request and
+ * A protocol (server/http1, server/http2) makes one struct bw_exchange for each request and
  * runs it through libh2o's request core: h2o_process_request() leads to bw_request_start(), the
  * answer goes out through the exchange's own final ostream.  Nothing above this header can tell
  * which protocol a request came by.
@@ -29,9 +29,19 @@ struct bw_listener;
 
 #define BW_LENGTH_UNKNOWN UINT64_MAX
 
+struct bw_conn;
+
+/* What ends a connection from outside; both may free it. */
+struct bw_conn_life {
+    void (*drain)(struct bw_conn *c); /* no further request: close now, or behind the last one */
+    void (*cut)(struct bw_conn *c);   /* the drain's deadline */
+};
+
 /* What every connection of ours begins with. */
 struct bw_conn {
     h2o_conn_t super;
+    const struct bw_conn_life *life;
+    h2o_linklist_t link; /* in worker->conns */
     struct bw_worker *worker;
     const struct bw_listener *listener;
     h2o_socket_t *socket;
@@ -39,8 +49,19 @@ struct bw_conn {
     uint16_t port;
     char address_text[46]; /* as text, "unix" for a unix socket */
     bool tls;
-    bool peer_trusted;       /* the socket's peer (or the PROXY line's client) is a trusted proxy */
-    const char *server_name; /* SNI, or NULL; lives with the connection */
+    bool peer_trusted; /* the socket's peer (or the PROXY line's client) is a trusted proxy */
+    SSL *session;      /* or NULL */
+    char *server_name; /* SNI, or NULL; lives with the connection */
+};
+
+/* What accepting found out about a client. */
+struct bw_accepted {
+    const struct bw_listener *listener; /* lives at least as long as the socket */
+    uint8_t address[16];                /* IPv4 mapped; all zero for a unix socket */
+    uint16_t port;
+    bool is_unix;
+    SSL *session;            /* or NULL */
+    const char *server_name; /* SNI, or NULL; copied */
 };
 
 /* The head of a response.  Content-Length, framing, Connection and a missing Date are the wire's.
@@ -131,3 +152,5 @@ void bw_request_refuse(struct bw_exchange *x, int status, enum bw_reason why);
  */
 void bw_wire_context_init(struct bw_worker *w);
 void bw_wire_context_dispose(struct bw_worker *w); /* no connection or listener may be left */
+/* The drain's deadline, or the end: every connection is cut. */
+void bw_conns_cut(struct bw_worker *w);

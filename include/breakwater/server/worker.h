@@ -73,7 +73,7 @@ struct bw_worker {
     bool drained;
     /* the wire's part */
     struct bw_listen_set *listening; /* the set whose sockets are open here */
-    h2o_linklist_t conns;            /* all connections: struct bw_http1's link */
+    h2o_linklist_t conns;            /* all connections: struct bw_conn's link */
     h2o_linklist_t tunnels;          /* connections that have left HTTP (tunnel.c) */
     atomic_uint connections;         /* how many; read by others */
     bool draining;

@@ -58,7 +58,7 @@ static int worker_down(void **state)
         close(stand->fd);
     stand->fd = -1;
     bw_worker_listen(&stand->w, NULL);
-    bw_http1_cut_all(&stand->w);
+    bw_conns_cut(&stand->w);
     turn(3);
     assert_int_equal(atomic_load(&stand->w.connections), 0);
     if (set != NULL)

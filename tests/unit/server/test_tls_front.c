@@ -215,7 +215,7 @@ static int server_down(void **state)
     hang_up();
     SSL_CTX_free(client_ctx);
     bw_worker_listen(&stand->w, NULL);
-    bw_http1_cut_all(&stand->w);
+    bw_conns_cut(&stand->w);
     turn(3);
     if (set != NULL)
         bw_listen_set_put(set);

@@ -104,7 +104,7 @@ static inline int stand_down(void **state)
     (void)state;
     if (stand->fd >= 0)
         close(stand->fd);
-    bw_http1_cut_all(&stand->w);
+    bw_conns_cut(&stand->w);
     for (int i = 0; i < 3; i++)
         bw_loop_run(stand->loop, 0);
     bw_wire_context_dispose(&stand->w);
