@@ -13,7 +13,7 @@ DEFS    := -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -DH2O_USE_EPOLL=1
 CFLAGS  += -std=gnu11 $(OPT) -fvisibility=hidden -fno-strict-aliasing -fno-omit-frame-pointer \
            $(WARN) $(DEFS) $(SANITIZE)
 CPPFLAGS += -Iinclude -isystem /usr/include
-LDLIBS  := -lh2o-evloop -llmdb -lxxhash -lyaml -ljansson -lcares -lpcre2-8 -lssl -lcrypto -lz -lpthread -lm
+LDLIBS  := -lh2o-evloop -lnghttp2 -llmdb -lxxhash -lyaml -ljansson -lcares -lpcre2-8 -lssl -lcrypto -lz -lpthread -lm
 # a warm cache is worth an optimised whole: the hit path crosses modules
 LDFLAGS += $(SANITIZE)
 

@@ -36,6 +36,14 @@ static void read_methods(struct bw_read *r, const struct bw_value *v, struct bw_
     }
 }
 
+static void read_http2(const struct bw_value *v, struct bw_limits_conf *out)
+{
+    out->http2.streams = bw_read_u32(v, "streams", 0);
+    out->http2.requests = bw_read_u32(v, "requests", 0);
+    out->http2.resets = bw_read_u32(v, "resets", 0);
+    out->http2.control_frames = bw_read_u32(v, "control_frames", 0);
+}
+
 static void read_limits(struct bw_read *r, const struct bw_value *v, struct bw_limits_conf *out)
 {
     out->connections = bw_read_u32(v, "connections", 0);
@@ -53,6 +61,7 @@ static void read_limits(struct bw_read *r, const struct bw_value *v, struct bw_l
     out->body_rate = bw_read_u32(v, "body_rate", 0);
     out->requests_per_connection = bw_read_u32(v, "requests_per_connection", 0);
     out->tunnel_timeout_ms = bw_read_ms(v, "tunnel_timeout");
+    read_http2(bw_value_get(v, "http2"), out);
     out->drain_ms = bw_read_ms(v, "drain");
 }
 

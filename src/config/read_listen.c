@@ -24,12 +24,21 @@ static void read_address(struct bw_read *r, const struct bw_value *v, struct bw_
     bw_buf_free(&why);
 }
 
+/* In the order of the schema's words. */
+static bool speaks_http2(const struct bw_value *v, bool tls)
+{
+    enum { AUTO, ON, OFF } word = bw_read_word(v, "http2");
+
+    return word == ON || (word == AUTO && tls);
+}
+
 static void read_listener(struct bw_read *r, const struct bw_value *v, struct bw_listen_conf *out)
 {
     const struct bw_value *tls = bw_value_get(v, "tls");
 
     read_address(r, bw_value_get(v, "address"), out);
     out->proxy_protocol = bw_read_networks(r, v, "proxy_protocol", &out->proxy_protocol_n);
+    out->http2 = speaks_http2(v, tls != NULL);
     if (tls == NULL)
         return;
     out->tls = true;

@@ -1,7 +1,7 @@
 /*
  * accept.c - from a listening socket to a connection: limits, the PROXY line, the handshake.
  *
- *     accept -> [PROXY line] -> [TLS handshake] -> bw_http1_start()
+ *     accept -> [PROXY line] -> [TLS handshake | preface] -> bw_http1_start() or bw_http2_start()
  *
  * A socket carries its ticket from accept to close, whoever owns it meanwhile: the ticket holds its
  * place in the limits and keeps the listener and its certificates alive.
@@ -14,6 +14,7 @@
 #include "breakwater/base/log.h"
 #include "breakwater/base/mem.h"
 #include "breakwater/server/http1.h"
+#include "breakwater/server/http2.h"
 #include "breakwater/server/proxy_line.h"
 #include "breakwater/server/tls_front.h"
 
@@ -54,7 +55,7 @@ struct pending {
     h2o_socket_t *socket;
     struct bw_timer timer;
     struct bw_accepted who;
-    enum { READS_PROXY_LINE, SHAKES_HANDS } stage;
+    enum { READS_PROXY_LINE, SHAKES_HANDS, READS_PREFACE } stage;
 };
 
 static void pause_accepting(struct bw_worker *w);
@@ -171,6 +172,62 @@ static struct pending *pending_new(struct bw_worker *w, struct ticket *t, h2o_so
     return p;
 }
 
+/* ---- the protocol ---- */
+
+/* Prior knowledge (RFC 9113, 3.3 and 3.4): these bytes begin no request of HTTP/1.1. */
+static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+static void on_first_bytes(h2o_socket_t *socket, const char *err)
+{
+    struct pending *p = socket->data;
+    struct bw_worker *w = p->worker;
+    struct bw_accepted who = p->who;
+    size_t n =
+        socket->input->size < sizeof(preface) - 1 ? socket->input->size : sizeof(preface) - 1;
+    bool agrees = memcmp(socket->input->bytes, preface, n) == 0;
+
+    if (err != NULL) {
+        pending_cut(p);
+        return;
+    }
+    if (agrees && n < sizeof(preface) - 1)
+        return;
+    h2o_socket_read_stop(socket);
+    pending_free(p);
+    if (agrees)
+        bw_http2_start(w, socket, &who);
+    else
+        bw_http1_start(w, socket, &who);
+}
+
+/* `p` or, when it was not needed so far, NULL. */
+static void start_clear_text(struct bw_worker *w, struct ticket *t, struct pending *p,
+                             h2o_socket_t *socket, const struct bw_accepted *who)
+{
+    if (!who->listener->conf->http2) {
+        if (p != NULL)
+            pending_free(p);
+        bw_http1_start(w, socket, who);
+        return;
+    }
+    if (p == NULL)
+        p = pending_new(w, t, socket, who);
+    p->stage = READS_PREFACE;
+    h2o_socket_read_start(socket, on_first_bytes);
+    if (socket->input->size > 0)
+        on_first_bytes(socket, NULL);
+}
+
+static void start_tls(struct bw_worker *w, h2o_socket_t *socket, const struct bw_accepted *who)
+{
+    h2o_iovec_t chosen = h2o_socket_ssl_get_selected_protocol(socket);
+
+    if (bw_slice_eq(bw_slice(chosen.base, chosen.len), BW_S("h2")))
+        bw_http2_start(w, socket, who);
+    else
+        bw_http1_start(w, socket, who);
+}
+
 /* ---- TLS ---- */
 
 static void on_handshake(h2o_socket_t *socket, const char *err)
@@ -185,7 +242,7 @@ static void on_handshake(h2o_socket_t *socket, const char *err)
     who.server_name = name[0] != '\0' ? name : NULL;
     pending_free(p);
     if (err == NULL) {
-        bw_http1_start(w, socket, &who);
+        start_tls(w, socket, &who);
         return;
     }
     bw_count(w->counters, BW_C_TLS_FAILED, 1);
@@ -235,8 +292,7 @@ static void line_read(struct pending *p)
     } else if (who.listener->tls != NULL) {
         shake_hands(p);
     } else {
-        pending_free(p);
-        bw_http1_start(w, socket, &who);
+        start_clear_text(w, p->ticket, p, socket, &who);
     }
 }
 
@@ -313,7 +369,7 @@ static void admit(struct bw_worker *w, const struct bw_listener *listener, int f
     } else if (listener->tls != NULL) {
         shake_hands(pending_new(w, t, socket, &who));
     } else {
-        bw_http1_start(w, socket, &who);
+        start_clear_text(w, t, NULL, socket, &who);
     }
 }
 

@@ -220,17 +220,7 @@ void bw_h1_begin(struct bw_http1 *c)
     size_t rest_cap = c->out.rest_cap;
 
     bw_next_cancel(&c->go_on);
-    h2o_init_request(&x->req, &c->conn.super, NULL);
-    x->req._ostr_top = &c->final; /* libh2o follows it even in dispose */
-    x->ops = &http1_ops;
-    x->conn = &c->conn;
-    x->reply = NULL;
-    x->done = NULL;
-    x->request = NULL;
-    x->bytes_sent = 0;
-    x->head_bytes_sent = 0;
-    x->began_us = c->began_us;
-    memset(&x->head, 0, sizeof(x->head));
+    bw_exchange_begin(x, &c->conn, &http1_ops, &c->final, c->began_us);
     memset(&c->body, 0, sizeof(c->body));
     memset(&c->out, 0, sizeof(c->out));
     c->out.rest.v = rest.v;
@@ -253,13 +243,10 @@ static void end_exchange(struct bw_http1 *c, bool complete)
         sink->end(sink, BW_REASON_CLOSED);
     for (size_t i = c->out.rest_from; i < c->out.rest.n; i++)
         x->bytes_sent -= c->out.rest.v[i].len;
-    x->req._generator = NULL; /* `done` is the one notice, stop() would come behind it */
-    if (x->done != NULL)
-        x->done(x, complete);
+    bw_exchange_end(x, complete);
     bw_next_cancel(&c->feed);
     bw_next_cancel(&c->go_on);
     c->out.rest.n = c->out.rest_from = 0;
-    h2o_dispose_request(&x->req);
     c->responding = H1_NO_REQUEST;
 }
 

@@ -17,11 +17,6 @@
 
 enum { BLANK_LINES_MAX = 2 };
 
-static h2o_iovec_t iovec_of(struct bw_slice s)
-{
-    return h2o_iovec_init(s.base, s.len);
-}
-
 static size_t smaller(uint64_t a, size_t b)
 {
     return a < b ? (size_t)a : b;
@@ -203,54 +198,18 @@ void bw_h1_body_consumed(struct bw_exchange *x, size_t n)
 
 /* ---- heads ---- */
 
-/* What libh2o's core wants to see; nothing of it is used, so nothing of the client's goes there. */
-static void fill_core_request(struct bw_http1 *c)
-{
-    h2o_req_t *req = &c->x.req;
-
-    req->input.scheme = c->conn.tls ? &H2O_URL_SCHEME_HTTPS : &H2O_URL_SCHEME_HTTP;
-    req->input.method =
-        c->x.head.method.len > 0 ? iovec_of(c->x.head.method) : h2o_iovec_init(H2O_STRLIT("GET"));
-    req->input.path = h2o_iovec_init(H2O_STRLIT("/"));
-    req->input.authority = iovec_of(c->x.head.authority);
-    req->version = 0x100 | c->x.head.minor;
-}
-
 static void refuse_begun(struct bw_http1 *c, int status, enum bw_reason why)
 {
-    h2o_hostconf_t *host = c->conn.worker->hosts[0];
-
     c->reading = H1_BODY_FAILED;
     c->ending = H1_CLOSE;
     h2o_socket_read_stop(c->conn.socket);
-    fill_core_request(c);
-    h2o_req_bind_conf(&c->x.req, host, &host->paths.entries[0]);
-    bw_request_refuse(&c->x, status, why);
+    bw_exchange_refuse(&c->x, status, why);
 }
 
 void bw_h1_refuse(struct bw_http1 *c, int status, enum bw_reason why)
 {
     bw_h1_begin(c);
     refuse_begun(c, status, why);
-}
-
-static enum bw_reason reason_of(enum bw_head_verdict verdict, const struct bw_request_head *head)
-{
-    switch (verdict) {
-    case BW_HEAD_TARGET_TOO_LONG:
-        return BW_REASON_BAD_TARGET;
-    case BW_HEAD_NOT_IMPLEMENTED:
-        if (bw_slice_eq(head->method, BW_S("CONNECT")))
-            return BW_REASON_METHOD_NOT_ALLOWED;
-        return BW_REASON_BAD_HEAD;
-    case BW_HEAD_OK:
-    case BW_HEAD_BAD_REQUEST:
-    case BW_HEAD_EXPECTATION_FAILED:
-    case BW_HEAD_TOO_MANY_FIELDS:
-    case BW_HEAD_VERSION:
-        return BW_REASON_BAD_HEAD;
-    }
-    BW_UNREACHABLE();
 }
 
 /* The head begins to live in the request's memory, exactly sized. */
@@ -300,8 +259,7 @@ static void run_request(struct bw_http1 *c)
         refuse_begun(c, 413, BW_REASON_BODY_TOO_LARGE);
         return;
     }
-    fill_core_request(c);
-    h2o_process_request(&c->x.req);
+    bw_exchange_run(&c->x);
 }
 
 static void read_whole_head(struct bw_http1 *c, size_t len)
@@ -313,7 +271,7 @@ static void read_whole_head(struct bw_http1 *c, size_t len)
     if (verdict == BW_HEAD_OK)
         run_request(c);
     else
-        refuse_begun(c, bw_head_verdict_status(verdict), reason_of(verdict, &c->x.head));
+        refuse_begun(c, bw_head_verdict_status(verdict), bw_exchange_reason(&c->x, verdict));
 }
 
 /* A line is missing still, and already it is too much: 414 if it is the first one. */

@@ -41,6 +41,7 @@ struct bw_tls_front {
     size_t names_n;
     struct bw_tls_tickets *tickets;
     unsigned char policy[BW_TLS_POLICY_LEN];
+    bool http2;
 };
 
 static const char ciphers_13[] =
@@ -186,11 +187,11 @@ static const unsigned char *find_protocol(const unsigned char *list, unsigned n,
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
                    const unsigned char *in, unsigned inlen, void *arg)
 {
-    static const char *const ours[] = {"http/1.1", "http/1.0"};
+    static const char *const ours[] = {"h2", "http/1.1", "http/1.0"};
+    const struct bw_tls_front *f = arg;
 
     (void)ssl;
-    (void)arg;
-    for (size_t i = 0; i < BW_ARRAY_LEN(ours); i++) {
+    for (size_t i = f->http2 ? 0 : 1; i < BW_ARRAY_LEN(ours); i++) {
         const unsigned char *found = find_protocol(in, inlen, ours[i]);
 
         if (found != NULL) {
@@ -244,7 +245,7 @@ static SSL_CTX *new_context(struct bw_tls_front *f, const struct bw_listen_conf 
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
     SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
     SSL_CTX_set_tlsext_servername_arg(ctx, f);
-    SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+    SSL_CTX_set_alpn_select_cb(ctx, on_alpn, f);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
     SSL_CTX_set_app_data(ctx, f);
     return ctx;
@@ -342,6 +343,7 @@ struct bw_tls_front *bw_tls_front_new(const struct bw_listen_conf *conf, struct 
     struct bw_tls_front *f = bw_zalloc(sizeof(*f));
     bool good = conf->certificates_n > 0;
 
+    f->http2 = conf->http2;
     f->tickets = bw_tls_tickets_take(t);
     f->ctx = bw_zalloc((conf->certificates_n + 1) * sizeof(SSL_CTX *));
     if (!good)

@@ -85,6 +85,7 @@ void bw_wire_context_dispose(struct bw_worker *w)
     h2o_config_dispose(&w->globalconf);
     free(wire->fields);
     free(wire->gather);
+    free(wire->out);
     free(wire);
     w->wire = NULL;
 }
@@ -96,6 +97,13 @@ struct bw_field *bw_wire_fields(struct bw_wire *wire, size_t max)
         wire->fields_max = max;
     }
     return wire->fields;
+}
+
+char *bw_wire_out(struct bw_wire *wire)
+{
+    if (wire->out == NULL)
+        wire->out = bw_alloc(BW_WIRE_OUT_MAX);
+    return wire->out;
 }
 
 const char *bw_wire_date(struct bw_wire *wire)
@@ -119,6 +127,77 @@ void bw_exchange_respond(struct bw_exchange *x, const struct bw_reply *reply,
     x->reply = reply;
     x->req.res.status = reply->status;
     h2o_start_response(&x->req, generator);
+}
+
+void bw_exchange_begin(struct bw_exchange *x, struct bw_conn *c, const struct bw_wire_ops *ops,
+                       h2o_ostream_t *final, int64_t began_us)
+{
+    memset(x, 0, offsetof(struct bw_exchange, req));
+    x->ops = ops;
+    x->conn = c;
+    x->began_us = began_us;
+    h2o_init_request(&x->req, &c->super, NULL);
+    x->req._ostr_top = final; /* libh2o follows it even in dispose */
+}
+
+static h2o_iovec_t iovec_of(struct bw_slice s)
+{
+    return h2o_iovec_init(s.base, s.len);
+}
+
+/* What libh2o's core wants to see; nothing of it is used, so nothing of the client's goes there. */
+static void fill_core_request(struct bw_exchange *x)
+{
+    h2o_req_t *req = &x->req;
+
+    req->input.scheme = x->conn->tls ? &H2O_URL_SCHEME_HTTPS : &H2O_URL_SCHEME_HTTP;
+    req->input.method =
+        x->head.method.len > 0 ? iovec_of(x->head.method) : h2o_iovec_init(H2O_STRLIT("GET"));
+    req->input.path = h2o_iovec_init(H2O_STRLIT("/"));
+    req->input.authority = iovec_of(x->head.authority);
+    req->version = 0x100 | x->head.minor;
+}
+
+void bw_exchange_run(struct bw_exchange *x)
+{
+    fill_core_request(x);
+    h2o_process_request(&x->req);
+}
+
+enum bw_reason bw_exchange_reason(const struct bw_exchange *x, enum bw_head_verdict verdict)
+{
+    switch (verdict) {
+    case BW_HEAD_TARGET_TOO_LONG:
+        return BW_REASON_BAD_TARGET;
+    case BW_HEAD_NOT_IMPLEMENTED:
+        if (bw_slice_eq(x->head.method, BW_S("CONNECT")))
+            return BW_REASON_METHOD_NOT_ALLOWED;
+        return BW_REASON_BAD_HEAD;
+    case BW_HEAD_OK:
+    case BW_HEAD_BAD_REQUEST:
+    case BW_HEAD_EXPECTATION_FAILED:
+    case BW_HEAD_TOO_MANY_FIELDS:
+    case BW_HEAD_VERSION:
+        return BW_REASON_BAD_HEAD;
+    }
+    BW_UNREACHABLE();
+}
+
+void bw_exchange_refuse(struct bw_exchange *x, int status, enum bw_reason why)
+{
+    h2o_hostconf_t *host = x->conn->worker->hosts[0];
+
+    fill_core_request(x);
+    h2o_req_bind_conf(&x->req, host, &host->paths.entries[0]);
+    bw_request_refuse(x, status, why);
+}
+
+void bw_exchange_end(struct bw_exchange *x, bool complete)
+{
+    x->req._generator = NULL; /* `done` is the one notice, stop() would come behind it */
+    if (x->done != NULL)
+        x->done(x, complete);
+    h2o_dispose_request(&x->req);
 }
 
 /* ---- listening and draining ---- */

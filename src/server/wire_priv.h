@@ -10,7 +10,10 @@
 #include "breakwater/server/wire.h"
 #include "breakwater/server/worker.h"
 
-enum { BW_GATHER_MAX = 16384 }; /* one full TLS record */
+enum {
+    BW_GATHER_MAX = 16384,              /* one full TLS record */
+    BW_WIRE_OUT_MAX = 6 * BW_GATHER_MAX /* frames of HTTP/2 that are written together */
+};
 
 struct bw_open_listener; /* accept.c */
 
@@ -18,6 +21,8 @@ struct bw_wire {
     struct bw_field *fields; /* where heads are parsed to, limits.headers of them */
     size_t fields_max;
     char *gather; /* BW_GATHER_MAX bytes: what becomes one TLS record; free after each write */
+
+    char *out; /* BW_WIRE_OUT_MAX bytes, or NULL; free after each write, too */
 
     uint64_t date_at; /* the loop's time when `date` was last looked at */
     int64_t date_s;
@@ -39,10 +44,26 @@ struct bw_wire {
 
 /* The field array for one head of at most `max` fields; valid until the next call. */
 struct bw_field *bw_wire_fields(struct bw_wire *wire, size_t max);
+/* BW_WIRE_OUT_MAX bytes for what is written next; of no use behind that write. */
+char *bw_wire_out(struct bw_wire *wire);
 /* BW_DATE_LEN bytes of the present second, valid until the loop goes on. */
 const char *bw_wire_date(struct bw_wire *wire);
 /* A connection or a pending one went: the drain may be over. */
 void bw_wire_one_gone(struct bw_worker *w);
+
+/* ---- wire.c: the life of an exchange ---- */
+
+/* A fresh one, whose response goes to `final`; all of it but `head` is set. */
+void bw_exchange_begin(struct bw_exchange *x, struct bw_conn *c, const struct bw_wire_ops *ops,
+                       h2o_ostream_t *final, int64_t began_us);
+/* Its head was read: hand it to the steps. */
+void bw_exchange_run(struct bw_exchange *x);
+/* The reason that goes with the verdict on its head. */
+enum bw_reason bw_exchange_reason(const struct bw_exchange *x, enum bw_head_verdict verdict);
+/* Its head was not understood. */
+void bw_exchange_refuse(struct bw_exchange *x, int status, enum bw_reason why);
+/* The last of it: `done` is called, then its memory goes. */
+void bw_exchange_end(struct bw_exchange *x, bool complete);
 
 /* ---- conn.c: what connections of all protocols share ---- */
 

@@ -35,7 +35,10 @@ enum bw_counter {
     BW_C_IDLE_TIMEOUT,
     BW_C_SEND_TIMEOUT,
     BW_C_BODY_TIMEOUT,
-    BW_C_LOG_DROPPED, /* access log lines that were not written */
+    BW_C_HTTP2_CONTROL_FLOOD, /* HTTP/2 connections closed: too many control frames */
+    BW_C_HTTP2_RESET_FLOOD,   /* the same: too many resets */
+    BW_C_HTTP2_HEAD_FLOOD,    /* the same: far too many header fields */
+    BW_C_LOG_DROPPED,         /* access log lines that were not written */
     BW_C_INVALIDATIONS,
     BW_C_COUNT,
 };

@@ -50,6 +50,11 @@ struct bw_limits_conf {
     uint32_t body_rate;               /* lowest bytes per second after body_timeout */
     uint32_t requests_per_connection; /* 0: off */
     int64_t tunnel_timeout_ms;
+    struct {
+        uint32_t streams;  /* open at once */
+        uint32_t requests; /* of these, worked on at once */
+        uint32_t resets, control_frames;
+    } http2; /* of one connection */
     int64_t drain_ms;
 };
 

@@ -1,0 +1,357 @@
+/*
+ * http2.c - the life of an HTTP/2 connection: its start, its turns, its clocks, its end.
+ *
+ * While streams are open or bytes wait to be taken, a tick of a second looks whether everything
+ * moves: the socket, each response that has bytes, each body that is owed.  Without streams one
+ * timer waits for the idle time; what a client sends between two requests does not restart it
+ * (security.md 3: a PING a second held connections of others for ever).
+ */
+#include "breakwater/server/http2.h"
+
+#include "breakwater/admin/figures.h"
+#include "breakwater/base/check.h"
+#include "breakwater/base/clock.h"
+#include "breakwater/server/acked.h"
+
+#include "http2_priv.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static nghttp2_session_callbacks *callbacks;
+static nghttp2_option *options;
+
+static void count(struct bw_http2 *c, enum bw_counter which)
+{
+    bw_count(c->conn.worker->counters, which, 1);
+}
+
+/* ---- streams ---- */
+
+void bw_h2_put(h2o_linklist_t *list, h2o_linklist_t *link)
+{
+    if (h2o_linklist_is_linked(link))
+        h2o_linklist_unlink(link);
+    h2o_linklist_insert(list, link);
+}
+
+static void take_off(h2o_linklist_t *link)
+{
+    if (h2o_linklist_is_linked(link))
+        h2o_linklist_unlink(link);
+}
+
+/* The one place where a stream ends: the sink and the steps are told, then its memory goes. */
+static void free_stream(struct bw_h2_stream *st)
+{
+    struct bw_http2 *c = st->conn;
+    bool was_running = st->started;
+
+    st->stage = H2_CLOSED;
+    st->responding = H2_GONE;
+    take_off(&st->turn);
+    h2o_linklist_unlink(&st->link);
+    if (st->tunnel != NULL)
+        bw_h2_tunnel_free(st);
+    bw_h2_body_end(st, BW_REASON_CLOSED);
+    bw_exchange_end(&st->x, st->all_sent);
+    take_off(&st->fed); /* `done` may have given credit back */
+    if (st->body.unconsumed > 0 && !c->ending)
+        nghttp2_session_consume_connection(c->session, st->body.unconsumed);
+    if (st->body.waiting != NULL)
+        h2o_buffer_dispose(&st->body.waiting);
+    free(st);
+    c->running -= was_running;
+    if (--c->streams_n == 0)
+        c->idle_at = bw_h2_now(c);
+}
+
+static void end_closed(struct bw_http2 *c)
+{
+    while (!h2o_linklist_is_empty(&c->closed))
+        free_stream(BW_CONTAINER_OF(c->closed.next, struct bw_h2_stream, turn));
+}
+
+/* ---- turns ---- */
+
+static void go_on(struct bw_next *n)
+{
+    bw_h2_turn(BW_CONTAINER_OF(n, struct bw_http2, go_on));
+}
+
+void bw_h2_turn_soon(struct bw_http2 *c)
+{
+    c->wants_flush = true;
+    if (!c->turning && !c->writing)
+        bw_loop_next(c->conn.worker->loop, &c->go_on, go_on);
+}
+
+/* Is there anything that will happen here still? */
+static bool is_over(const struct bw_http2 *c)
+{
+    if (c->writing || nghttp2_session_want_write(c->session))
+        return false;
+    return c->ending || !nghttp2_session_want_read(c->session) ||
+           (c->said_goaway && c->streams_n == 0);
+}
+
+void bw_h2_turn(struct bw_http2 *c)
+{
+    c->turning = true;
+    end_closed(c);
+    bw_h2_start_ready(c);
+    bw_h2_feed_bodies(c);
+    if (!c->writing) {
+        bw_h2_proceed_drained(c);
+        bw_h2_flush(c);
+        end_closed(c); /* their last bytes have just been written */
+        bw_h2_start_ready(c);
+    }
+    c->turning = false;
+    if (is_over(c))
+        bw_h2_free(c, BW_CLOSE_SOCKET);
+    else if (c->wants_flush)
+        bw_h2_turn_soon(c);
+}
+
+/* ---- clocks ---- */
+
+static void fire(struct bw_timer *t);
+
+void bw_h2_tick_on(struct bw_http2 *c)
+{
+    if (c->ticking)
+        return;
+    c->ticking = true;
+    bw_timer_start(c->conn.worker->loop, &c->timer, BW_H2_TICK_MS, fire);
+}
+
+static bool socket_moves(struct bw_http2 *c, uint64_t now)
+{
+    uint64_t acked;
+
+    if (!c->writing) {
+        c->written_at = now;
+        return true;
+    }
+    acked = bw_acked(h2o_socket_get_fd(c->conn.socket));
+    if (acked != c->acked)
+        c->written_at = now;
+    c->acked = acked;
+    return now - c->written_at < (uint64_t)bw_h2_limits(c)->send_timeout_ms;
+}
+
+/* A client that opens no window for what it asked for (security.md 3: GET with window 0). */
+static bool response_moves(struct bw_h2_stream *st, uint64_t now)
+{
+    if (st->out.bytes == 0 || st->out.seen != st->x.bytes_sent || st->out.stalled_at == 0) {
+        st->out.seen = st->x.bytes_sent;
+        st->out.stalled_at = now;
+    }
+    return now - st->out.stalled_at < (uint64_t)bw_h2_limits(st->conn)->send_timeout_ms;
+}
+
+/* Does the body come as fast as it has to?  The clock runs only while we wait for the client. */
+static bool body_moves(struct bw_h2_stream *st, uint64_t now)
+{
+    const struct bw_limits_conf *limits = bw_h2_limits(st->conn);
+    uint64_t wanted = (uint64_t)limits->body_timeout_ms * limits->body_rate / 1000;
+    bool waits = st->body.sink != NULL && !st->ends && st->tunnel == NULL &&
+                 st->body.outstanding < st->body.sink->window;
+
+    if (!waits || st->body.window_at == 0) {
+        st->body.window_at = now;
+        st->body.window_bytes = 0;
+        return true;
+    }
+    if (now - st->body.window_at < (uint64_t)limits->body_timeout_ms)
+        return true;
+    if (st->body.window_bytes < (wanted > 0 ? wanted : 1))
+        return false;
+    st->body.window_at = now;
+    st->body.window_bytes = 0;
+    return true;
+}
+
+static void look_at_streams(struct bw_http2 *c, uint64_t now)
+{
+    for (h2o_linklist_t *at = c->streams.next; at != &c->streams; at = at->next) {
+        struct bw_h2_stream *st = BW_CONTAINER_OF(at, struct bw_h2_stream, link);
+
+        if (st->stage != H2_RUNS)
+            continue;
+        if (!response_moves(st, now)) {
+            count(c, BW_C_SEND_TIMEOUT);
+            bw_h2_reset(st, NGHTTP2_CANCEL);
+        }
+        if (!body_moves(st, now)) {
+            count(c, BW_C_BODY_TIMEOUT);
+            st->body.failed = BW_REASON_TIMEOUT;
+            bw_h2_put(&c->fed, &st->fed);
+        }
+    }
+}
+
+/* A head that does not end, or none at all since the connection began. */
+static bool head_comes(const struct bw_http2 *c, uint64_t now)
+{
+    return c->head_at == 0 || now - c->head_at < (uint64_t)bw_h2_limits(c)->head_timeout_ms;
+}
+
+static void wait_idle(struct bw_http2 *c, uint64_t now)
+{
+    uint64_t wait = (uint64_t)(c->requests == 0 ? bw_h2_limits(c)->head_timeout_ms
+                                                : bw_h2_limits(c)->idle_timeout_ms);
+    uint64_t since = now - c->idle_at;
+
+    c->ticking = false;
+    if (since < wait) {
+        bw_timer_start(c->conn.worker->loop, &c->timer, bw_conn_round_down(wait - since), fire);
+        return;
+    }
+    count(c, c->requests == 0 ? BW_C_HEAD_TIMEOUT : BW_C_IDLE_TIMEOUT);
+    bw_h2_end(c, NGHTTP2_NO_ERROR);
+    bw_h2_tick_on(c); /* until the goodbye is taken */
+}
+
+static void say_goaway(struct bw_http2 *c)
+{
+    if (c->said_goaway || c->ending)
+        return;
+    c->said_goaway = true;
+    nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
+                          nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR,
+                          NULL, 0);
+}
+
+static void fire(struct bw_timer *t)
+{
+    struct bw_http2 *c = BW_CONTAINER_OF(t, struct bw_http2, timer);
+    uint64_t now = bw_h2_now(c);
+
+    if (!socket_moves(c, now)) {
+        count(c, BW_C_SEND_TIMEOUT);
+        bw_h2_free(c, BW_CLOSE_CUT);
+        return;
+    }
+    if (!head_comes(c, now)) {
+        count(c, BW_C_HEAD_TIMEOUT);
+        bw_h2_free(c, BW_CLOSE_CUT);
+        return;
+    }
+    if (c->draining) /* the notice had a second to arrive (RFC 9113, 6.8) */
+        say_goaway(c);
+    if (c->streams_n == 0 && !c->writing && c->head_at == 0 && !c->ending) {
+        wait_idle(c, now);
+    } else {
+        look_at_streams(c, now);
+        c->ticking = false;
+        bw_h2_tick_on(c);
+    }
+    bw_h2_turn(c);
+}
+
+/* ---- the end ---- */
+
+void bw_h2_end(struct bw_http2 *c, uint32_t code)
+{
+    if (c->ending)
+        return;
+    c->ending = true;
+    h2o_socket_read_stop(c->conn.socket);
+    nghttp2_session_terminate_session(c->session, code);
+    bw_h2_turn_soon(c);
+}
+
+void bw_h2_free(struct bw_http2 *c, enum bw_close how)
+{
+    bw_timer_stop(&c->timer);
+    c->ending = true;
+    c->turning = true; /* what the steps say to us now starts nothing */
+    while (!h2o_linklist_is_empty(&c->streams))
+        free_stream(BW_CONTAINER_OF(c->streams.next, struct bw_h2_stream, link));
+    bw_next_cancel(&c->go_on);
+    nghttp2_session_del(c->session);
+    free(c->inflight);
+    bw_conn_free(&c->conn, how);
+}
+
+/* Idle ones end now; others hear that no new request is welcome, and a second later which the last
+ * one was: what was on its way meanwhile is answered, too. */
+static void drain(struct bw_conn *conn)
+{
+    struct bw_http2 *c = BW_CONTAINER_OF(conn, struct bw_http2, conn);
+
+    c->draining = true;
+    if (c->streams_n == 0)
+        bw_h2_end(c, NGHTTP2_NO_ERROR);
+    else
+        nghttp2_submit_shutdown_notice(c->session);
+    bw_h2_tick_on(c);
+    bw_h2_turn_soon(c);
+}
+
+static void cut(struct bw_conn *conn)
+{
+    bw_h2_free(BW_CONTAINER_OF(conn, struct bw_http2, conn), BW_CLOSE_CUT);
+}
+
+static const struct bw_conn_life life = {drain, cut};
+
+/* ---- the start ---- */
+
+static void set_up_process(void)
+{
+    BW_ASSERT(nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&options) == 0);
+    bw_h2_reading(callbacks);
+    bw_h2_writing(callbacks);
+    nghttp2_option_set_no_auto_window_update(options, 1);
+    nghttp2_option_set_no_closed_streams(options, 1);
+    /* beside our own counts (http2_limits.c): what would pile up inside nghttp2 */
+    nghttp2_option_set_max_outbound_ack(options, 100);
+    nghttp2_option_set_max_settings(options, 16);
+    nghttp2_option_set_stream_reset_rate_limit(options, 1000, 100);
+    nghttp2_option_set_max_continuations(options, 8);
+    nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
+}
+
+static void say_settings(struct bw_http2 *c)
+{
+    const struct bw_limits_conf *limits = bw_h2_limits(c);
+    const nghttp2_settings_entry ours[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->http2.streams},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, BW_H2_STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)limits->head},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}, /* RFC 9218, 2.1 */
+    };
+
+    nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, ours, BW_ARRAY_LEN(ours));
+    nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0,
+                                          BW_H2_CONNECTION_WINDOW);
+}
+
+void bw_http2_start(struct bw_worker *w, h2o_socket_t *socket, const struct bw_accepted *a)
+{
+    struct bw_http2 *c =
+        BW_CONTAINER_OF(bw_conn_new(sizeof(*c), w, socket, a, &life), struct bw_http2, conn);
+
+    pthread_once(&once, set_up_process);
+    h2o_linklist_init_anchor(&c->streams);
+    h2o_linklist_init_anchor(&c->ready);
+    h2o_linklist_init_anchor(&c->drained);
+    h2o_linklist_init_anchor(&c->closed);
+    h2o_linklist_init_anchor(&c->fed);
+    bw_records_init(&c->records, bw_h2_now(c));
+    c->idle_at = c->written_at = bw_h2_now(c);
+    bw_h2_limits_init(c);
+    BW_ASSERT(nghttp2_session_server_new2(&c->session, callbacks, c, options) == 0);
+    say_settings(c);
+    bw_h2_tick_on(c);
+    h2o_socket_read_start(socket, bw_h2_on_read);
+    if (socket->input->size != 0)
+        bw_h2_on_read(socket, NULL);
+    else
+        bw_h2_turn(c);
+}

@@ -1,0 +1,108 @@
+/*
+ * http2_limits.c - what a client may not do, though HTTP/2 allows it  (security.md 3 and 5).
+ *
+ * Frames that cost the sender nothing and us something are paid from an account that fills with
+ * time, with bytes sent and with requests; a frame costs what an honest client would hardly exceed.
+ * Resets, of either side, have an account of their own that fills only with streams that ended
+ * well: rapid reset (CVE-2023-44487) and resets that we are provoked to (CVE-2025-8671) are one
+ * thing.
+ */
+#include "breakwater/admin/figures.h"
+#include "breakwater/base/log.h"
+
+#include "http2_priv.h"
+
+enum {
+    RESET_COST = 2,
+    REFILLS = 10,        /* a full account of control frames in so many seconds */
+    BYTES_A_TOKEN = 256, /* a window is opened for bytes that were sent */
+    REQUEST_TOKENS = 10,
+};
+
+void bw_h2_limits_init(struct bw_http2 *c)
+{
+    c->control_left = bw_h2_limits(c)->http2.control_frames;
+    c->resets_left = bw_h2_limits(c)->http2.resets;
+    c->control_at = bw_h2_now(c);
+}
+
+static void calm_down(struct bw_http2 *c, enum bw_counter which, const char *what, const char *key)
+{
+    if (c->ending)
+        return;
+    bw_count(c->conn.worker->counters, which, 1);
+    bw_log_limited(BW_LOG_WARN, what, c->conn.address_text,
+                   "%s sends too many %s over HTTP/2: its connection was closed (limits.%s)",
+                   c->conn.address_text, what, key);
+    bw_h2_end(c, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* What a frame of this type costs; DATA and HEADERS have limits of their own. */
+static int64_t cost_of(const nghttp2_frame_hd *hd)
+{
+    switch (hd->type) {
+    case NGHTTP2_DATA:
+        return hd->length == 0 && (hd->flags & NGHTTP2_FLAG_END_STREAM) == 0 ? 10 : 0;
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_RST_STREAM:
+        return 0;
+    case NGHTTP2_PRIORITY:
+    case NGHTTP2_PRIORITY_UPDATE:
+    case NGHTTP2_WINDOW_UPDATE:
+        return 1;
+    case NGHTTP2_CONTINUATION:
+        return 4;
+    case NGHTTP2_SETTINGS:
+        return (hd->flags & NGHTTP2_FLAG_ACK) != 0 ? 4 : 50;
+    default: /* PING, and types that nobody knows */
+        return 10;
+    }
+}
+
+static void refill(struct bw_http2 *c)
+{
+    int64_t full = bw_h2_limits(c)->http2.control_frames;
+    uint64_t now = bw_h2_now(c);
+
+    c->control_left += (int64_t)(now - c->control_at) * full / (REFILLS * 1000);
+    c->control_left += (int64_t)(c->packed / BYTES_A_TOKEN);
+    c->packed %= BYTES_A_TOKEN;
+    c->control_at = now;
+    if (c->control_left > full)
+        c->control_left = full;
+}
+
+bool bw_h2_allows_frame(struct bw_http2 *c, const nghttp2_frame_hd *hd)
+{
+    int64_t cost = cost_of(hd);
+
+    if (hd->type == NGHTTP2_HEADERS)
+        c->control_left += REQUEST_TOKENS;
+    if (cost == 0)
+        return !c->ending;
+    if (c->control_left < cost || c->control_at != bw_h2_now(c))
+        refill(c);
+    c->control_left -= cost;
+    if (c->control_left < 0)
+        calm_down(c, BW_C_HTTP2_CONTROL_FLOOD, "control frames", "http2.control_frames");
+    return !c->ending;
+}
+
+bool bw_h2_allows_reset(struct bw_http2 *c)
+{
+    c->resets_left -= RESET_COST;
+    if (c->resets_left < 0)
+        calm_down(c, BW_C_HTTP2_RESET_FLOOD, "resets", "http2.resets");
+    return !c->ending;
+}
+
+void bw_h2_ended_well(struct bw_http2 *c)
+{
+    if (c->resets_left < (int64_t)bw_h2_limits(c)->http2.resets)
+        c->resets_left++;
+}
+
+void bw_h2_head_flood(struct bw_http2 *c)
+{
+    calm_down(c, BW_C_HTTP2_HEAD_FLOOD, "header fields", "headers");
+}

@@ -1,0 +1,445 @@
+/*
+ * http2_read.c - what an HTTP/2 client sends: heads, counted before they are kept, and bodies.
+ *
+ * A request is started when the read that brought it is over: what a client resets in the same
+ * breath never reaches the steps or an origin (CVE-2023-44487).
+ *
+ * A body waits in a buffer of its stream, which the stream's window limits, until its sink has
+ * credit; what the sink has consumed opens the windows again.  So a slow origin holds back its own
+ * client, and one connection can make us keep no more than its window of bodies.
+ */
+#include "breakwater/admin/figures.h"
+#include "breakwater/base/check.h"
+#include "breakwater/base/clock.h"
+#include "breakwater/base/mem.h"
+
+#include "http2_priv.h"
+
+#include <stdlib.h>
+
+enum { FIELDS_FIRST = 16, HARD_FIELDS = 10, HARD_BYTES = 4 };
+
+static const struct bw_wire_ops http2_ops = {
+    .protocol = "HTTP/2",
+    .body_start = bw_h2_body_start,
+    .body_consumed = bw_h2_body_consumed,
+    .informational = bw_h2_informational,
+    .trailers = bw_h2_trailers,
+    .upgrade = bw_h2_upgrade,
+};
+
+struct bw_h2_stream *bw_h2_stream(struct bw_http2 *c, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(c->session, id);
+}
+
+/* ---- heads ---- */
+
+static void new_stream(struct bw_http2 *c, int32_t id)
+{
+    struct bw_h2_stream *st = bw_alloc(sizeof(*st));
+
+    memset(st, 0, offsetof(struct bw_h2_stream, x));
+    st->conn = c;
+    st->id = id;
+    st->out.v = st->out.few;
+    st->out.left = BW_LENGTH_UNKNOWN;
+    st->final.do_send = bw_h2_do_send;
+    bw_exchange_begin(&st->x, &c->conn, &http2_ops, &st->final, bw_clock_mono_us());
+    h2o_linklist_insert(&c->streams, &st->link);
+    c->streams_n++;
+    c->requests++;
+    c->head_at = bw_h2_now(c);
+    nghttp2_session_set_stream_user_data(c->session, id, st);
+    bw_h2_tick_on(c);
+}
+
+static bool is_request(const nghttp2_frame *f)
+{
+    return f->hd.type == NGHTTP2_HEADERS && f->headers.cat == NGHTTP2_HCAT_REQUEST;
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *f, void *user)
+{
+    struct bw_http2 *c = user;
+
+    (void)session;
+    if (is_request(f))
+        new_stream(c, f->hd.stream_id);
+    else /* trailers: they have to end, too */
+        c->head_at = bw_h2_now(c);
+    return 0;
+}
+
+/* Counted first, kept later: a bomb of references into HPACK's table stores nothing. */
+static bool fits(struct bw_h2_stream *st, size_t bytes)
+{
+    const struct bw_limits_conf *limits = bw_h2_limits(st->conn);
+
+    st->fields_n++;
+    st->head_bytes += bytes + 32; /* as RFC 9113, 6.5.2 counts */
+    st->too_large |= st->fields_n > limits->headers + 5 || st->head_bytes > limits->head;
+    return !st->too_large;
+}
+
+static bool is_flood(const struct bw_h2_stream *st)
+{
+    const struct bw_limits_conf *limits = bw_h2_limits(st->conn);
+
+    return st->fields_n > limits->headers * HARD_FIELDS ||
+           st->head_bytes > limits->head * HARD_BYTES;
+}
+
+static struct bw_slice copy(struct bw_h2_stream *st, const uint8_t *bytes, size_t n)
+{
+    char *base = h2o_mem_alloc_pool(&st->x.req.pool, n + 1);
+
+    memcpy(base, bytes, n);
+    return bw_slice(base, n);
+}
+
+static void keep(struct bw_h2_stream *st, struct bw_slice name, struct bw_slice value,
+                 enum bw_field_id id)
+{
+    struct bw_fields *fields = &st->x.head.fields;
+
+    if (fields->n == st->fields_cap) {
+        size_t cap = st->fields_cap > 0 ? 2 * st->fields_cap : FIELDS_FIRST;
+        struct bw_field *v = h2o_mem_alloc_pool(&st->x.req.pool, cap * sizeof(*v));
+
+        if (fields->n > 0)
+            memcpy(v, fields->v, fields->n * sizeof(*v));
+        fields->v = v;
+        st->fields_cap = cap;
+    }
+    fields->v[fields->n++] = (struct bw_field){.name = name, .value = value, .id = id};
+}
+
+// NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's
+static int on_header(nghttp2_session *session, const nghttp2_frame *f, const uint8_t *name,
+                     size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *user)
+{
+    struct bw_http2 *c = user;
+    struct bw_h2_stream *st = bw_h2_stream(c, f->hd.stream_id);
+    struct bw_slice known = bw_slice((const char *)name, name_n), kept;
+    enum bw_field_id id;
+
+    (void)session, (void)flags;
+    if (st == NULL)
+        return 0;
+    if (!fits(st, name_n + value_n)) {
+        if (is_flood(st))
+            bw_h2_head_flood(c);
+        return c->ending ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    }
+    if (!is_request(f)) /* trailers are counted and dropped: nobody asks for them */
+        return 0;
+    id = bw_field_lookup(known);
+    known = id != BW_F_OTHER ? bw_field_name(id) : copy(st, name, name_n);
+    kept = copy(st, value, value_n);
+    if (bw_http2_head_note(&st->head, known, kept, id))
+        keep(st, known, kept, id);
+    return 0;
+}
+
+/* What nghttp2 found wrong with a field: it would be left out, and the request mean another. */
+// NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's
+static int on_invalid_header(nghttp2_session *session, const nghttp2_frame *f, const uint8_t *name,
+                             size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags,
+                             void *user)
+{
+    struct bw_h2_stream *st = bw_h2_stream(user, f->hd.stream_id);
+
+    (void)session, (void)name, (void)name_n, (void)value, (void)value_n, (void)flags;
+    if (st != NULL)
+        st->head.malformed = true;
+    return 0;
+}
+
+static void join_cookies(struct bw_h2_stream *st)
+{
+    struct bw_fields *fields = &st->x.head.fields;
+    size_t size = bw_http2_cookies_size(fields);
+
+    if (size > 0)
+        bw_http2_cookies_join(fields, h2o_mem_alloc_pool(&st->x.req.pool, size));
+}
+
+static void head_is_whole(struct bw_h2_stream *st)
+{
+    st->stage = H2_READY;
+    bw_h2_put(&st->conn->ready, &st->turn);
+}
+
+/* ---- frames ---- */
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user)
+{
+    struct bw_http2 *c = user;
+
+    (void)session;
+    return bw_h2_allows_frame(c, hd) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int on_frame(nghttp2_session *session, const nghttp2_frame *f, void *user)
+{
+    struct bw_http2 *c = user;
+    struct bw_h2_stream *st;
+
+    (void)session;
+    if (f->hd.type == NGHTTP2_RST_STREAM && !bw_h2_allows_reset(c))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA)
+        return 0;
+    if (f->hd.type == NGHTTP2_HEADERS)
+        c->head_at = 0;
+    st = bw_h2_stream(c, f->hd.stream_id);
+    if (st == NULL)
+        return 0;
+    if ((f->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+        st->ends = true;
+        bw_h2_put(&c->fed, &st->fed);
+    }
+    if (is_request(f))
+        head_is_whole(st);
+    return 0;
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes,
+                   size_t n, void *user)
+{
+    struct bw_http2 *c = user;
+    struct bw_h2_stream *st = bw_h2_stream(c, id);
+    h2o_iovec_t room;
+
+    (void)flags;
+    if (st == NULL) {
+        nghttp2_session_consume(session, id, n);
+        return 0;
+    }
+    st->body.received += n;
+    st->body.window_bytes += n;
+    st->body.unconsumed += n;
+    if (st->body.dropped) {
+        bw_h2_consume(st, n);
+        return 0;
+    }
+    if (st->body.waiting == NULL)
+        h2o_buffer_init(&st->body.waiting, &h2o_socket_buffer_prototype);
+    room = h2o_buffer_reserve(&st->body.waiting, n);
+    memcpy(room.base, bytes, n);
+    st->body.waiting->size += n;
+    bw_h2_put(&c->fed, &st->fed);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
+{
+    struct bw_http2 *c = user;
+    struct bw_h2_stream *st = bw_h2_stream(c, id);
+
+    if (st == NULL)
+        return 0;
+    if (st->stage == H2_HEAD)
+        c->head_at = 0;
+    if (st->all_sent && code == NGHTTP2_NO_ERROR)
+        bw_h2_ended_well(c);
+    nghttp2_session_set_stream_user_data(session, id, NULL);
+    st->stage = H2_CLOSED;
+    bw_h2_put(&c->closed, &st->turn);
+    return 0;
+}
+
+void bw_h2_reading(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+}
+
+/* ---- the turn: requests ---- */
+
+static void refuse(struct bw_h2_stream *st, int status, enum bw_reason why)
+{
+    st->body.dropped = true;
+    bw_exchange_refuse(&st->x, status, why);
+}
+
+static void start(struct bw_h2_stream *st)
+{
+    struct bw_exchange *x = &st->x;
+    enum bw_head_verdict verdict;
+
+    st->stage = H2_RUNS;
+    st->started = true;
+    st->conn->running++;
+    join_cookies(st);
+    verdict = bw_http2_head_settle(&st->head, st->ends, &x->head);
+    if (st->too_large)
+        verdict = BW_HEAD_TOO_MANY_FIELDS;
+    if (verdict == BW_HEAD_OK && x->head.fields.n > bw_h2_limits(st->conn)->headers)
+        verdict = BW_HEAD_TOO_MANY_FIELDS;
+    if (verdict != BW_HEAD_OK)
+        refuse(st, bw_head_verdict_status(verdict), bw_exchange_reason(x, verdict));
+    else if (x->head.content_length > bw_h2_limits(st->conn)->body)
+        refuse(st, 413, BW_REASON_BODY_TOO_LARGE);
+    else if (x->head.upgrade && !bw_h2_tunnel_fields(st))
+        refuse(st, 500, BW_REASON_BAD_HEAD);
+    else
+        bw_exchange_run(x);
+}
+
+void bw_h2_start_ready(struct bw_http2 *c)
+{
+    uint32_t max = bw_h2_limits(c)->http2.requests;
+
+    while (!h2o_linklist_is_empty(&c->ready) && c->running < max) {
+        struct bw_h2_stream *st = BW_CONTAINER_OF(c->ready.next, struct bw_h2_stream, turn);
+
+        h2o_linklist_unlink(&st->turn);
+        start(st);
+    }
+}
+
+/* ---- the turn: bodies ---- */
+
+void bw_h2_consume(struct bw_h2_stream *st, size_t n)
+{
+    nghttp2_session *session = st->conn->session;
+
+    BW_ASSERT(n <= st->body.unconsumed);
+    st->body.unconsumed -= n;
+    if (st->stage == H2_CLOSED)
+        nghttp2_session_consume_connection(session, n);
+    else
+        nghttp2_session_consume(session, st->id, n);
+    bw_h2_turn_soon(st->conn);
+}
+
+void bw_h2_body_end(struct bw_h2_stream *st, enum bw_reason why)
+{
+    struct bw_body_sink *sink = st->body.sink;
+
+    st->body.sink = NULL;
+    st->body.dropped = true;
+    if (sink != NULL)
+        sink->end(sink, why);
+}
+
+static void drop_waiting(struct bw_h2_stream *st)
+{
+    size_t n = st->body.waiting != NULL ? st->body.waiting->size : 0;
+
+    if (n == 0)
+        return;
+    h2o_buffer_consume(&st->body.waiting, n);
+    bw_h2_consume(st, n);
+}
+
+static size_t credit_of(const struct bw_h2_stream *st)
+{
+    size_t credit = st->body.sink->window - st->body.outstanding;
+    size_t waiting = st->body.waiting != NULL ? st->body.waiting->size : 0;
+
+    return credit < waiting ? credit : waiting;
+}
+
+static void feed_sink(struct bw_h2_stream *st)
+{
+    size_t n;
+
+    while (st->body.sink != NULL && (n = credit_of(st)) > 0) {
+        st->body.outstanding += n;
+        st->body.sink->data(st->body.sink, bw_slice(st->body.waiting->bytes, n));
+        h2o_buffer_consume(&st->body.waiting, n);
+    }
+}
+
+static void feed(struct bw_h2_stream *st)
+{
+    if (st->body.received > bw_h2_limits(st->conn)->body)
+        st->body.failed = BW_REASON_BODY_TOO_LARGE;
+    if (st->body.failed != BW_REASON_NONE)
+        bw_h2_body_end(st, st->body.failed);
+    feed_sink(st);
+    if (st->body.dropped) {
+        drop_waiting(st);
+        return;
+    }
+    if (st->body.sink != NULL && st->ends &&
+        (st->body.waiting == NULL || st->body.waiting->size == 0))
+        bw_h2_body_end(st, BW_REASON_NONE);
+}
+
+void bw_h2_feed_bodies(struct bw_http2 *c)
+{
+    h2o_linklist_t now;
+
+    h2o_linklist_init_anchor(&now);
+    h2o_linklist_insert_list(&now, &c->fed);
+    while (!h2o_linklist_is_empty(&now)) {
+        struct bw_h2_stream *st = BW_CONTAINER_OF(now.next, struct bw_h2_stream, fed);
+
+        h2o_linklist_unlink(&st->fed);
+        if (st->tunnel != NULL)
+            bw_h2_tunnel_data(st);
+        else if (st->stage == H2_RUNS)
+            feed(st);
+    }
+}
+
+void bw_h2_body_start(struct bw_exchange *x, struct bw_body_sink *sink)
+{
+    struct bw_h2_stream *st = bw_h2_of(x);
+    struct bw_http2 *c = st->conn;
+
+    BW_ASSERT(st->body.sink == NULL && sink->window > 0);
+    if (st->responding == H2_GONE)
+        return;
+    st->body.sink = sink;
+    if (x->head.expect_continue && st->body.received == 0 && !st->ends) {
+        struct bw_fields none = {NULL, 0};
+
+        bw_h2_informational(x, 100, &none);
+    }
+    if (!st->ends && st->stage == H2_RUNS && sink->window > BW_H2_STREAM_WINDOW)
+        nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, st->id,
+                                              (int32_t)sink->window);
+    bw_h2_put(&c->fed, &st->fed);
+    bw_h2_turn_soon(c);
+}
+
+void bw_h2_body_consumed(struct bw_exchange *x, size_t n)
+{
+    struct bw_h2_stream *st = bw_h2_of(x);
+
+    BW_ASSERT(n <= st->body.outstanding);
+    st->body.outstanding -= n;
+    bw_h2_consume(st, n);
+    if (st->responding != H2_GONE)
+        bw_h2_put(&st->conn->fed, &st->fed);
+}
+
+/* ---- the input ---- */
+
+void bw_h2_on_read(h2o_socket_t *socket, const char *err)
+{
+    struct bw_http2 *c = socket->data;
+    ssize_t n;
+
+    if (err != NULL || bw_conn_client_is_done(&c->conn)) {
+        bw_h2_free(c, BW_CLOSE_CUT);
+        return;
+    }
+    c->turning = true; /* the turn comes behind the read */
+    n = nghttp2_session_mem_recv(c->session, (const uint8_t *)socket->input->bytes,
+                                 socket->input->size);
+    h2o_buffer_consume(&socket->input, socket->input->size);
+    if (n < 0)
+        bw_h2_end(c, n == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+    bw_h2_turn(c);
+}
