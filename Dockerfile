@@ -22,7 +22,7 @@ RUN make -j"$(nproc)" all
 FROM debian:bookworm-slim
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates libc-ares2 \
-       libh2o-evloop0.13 libjansson4 liblmdb0 libpcre2-8-0 libssl3 libxxhash0 libyaml-0-2 zlib1g \
+       libh2o-evloop0.13 libjansson4 liblmdb0 libnghttp2-14 libpcre2-8-0 libssl3 libxxhash0 libyaml-0-2 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 8080 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin breakwater \
     && install -d -o breakwater -g breakwater -m 700 /var/cache/breakwater
