@@ -2,8 +2,8 @@
  * deliver.c - a response from the store: the hit path.
  *
  * No lock, no message to another thread, no allocation but from the request's pool.  A body in
- * chunks is written straight from the map where that can be done (clear text, one range, checksums
- * known to be right), else copied through a buffer of the worker's free list.  No read transaction
+ * chunks is written straight from the map where that can be done (one range, checksums known to be
+ * right), else copied through a buffer of the worker's free list.  No read transaction
  * outlives the call: a slow client must not hold the store's pages.
  */
 #include "breakwater/server/buffers.h"
@@ -182,25 +182,33 @@ static enum step broken(struct bw_request *rq)
     return STEP_WAIT;
 }
 
+/* One range of a body in chunks whose checksums are known to be right. */
+static bool is_plain(const struct bw_request *rq)
+{
+    return rq->spans_n == 1 && rq->found.hit.verified && rq->found.entry.inline_body.base == NULL;
+}
+
+static void put_buffer(struct bw_request *rq)
+{
+    if (rq->buffer != NULL)
+        bw_buffers_put(rq->w->buffers, rq->buffer);
+    rq->buffer = NULL;
+}
+
 /*
- * The kernel copies straight from the map, as much as the socket takes at once.  The views end with
- * this call, what was not taken is looked up again; so no transaction waits for a client, and a
- * slow one holds no buffer.  False: not this way.
+ * The kernel, or TLS, copies straight from the map, as much as is taken at once.  The views end
+ * with this call, what was not taken is looked up again; so no transaction waits for a client, and
+ * a slow one holds no buffer.  False: not this way.
  */
 static bool send_views(struct bw_request *rq)
 {
     struct bw_slice pieces[VIEWS_MAX];
-    uint64_t left, most = rq->responding ? VIEW_BYTES : VIEW_FIRST;
+    uint64_t left = rq->spans[0].end - rq->span_position;
+    uint64_t most = rq->responding && !rq->x->conn->tls ? VIEW_BYTES : VIEW_FIRST;
     size_t n, accepted;
     bool taken;
 
-    if (rq->x->ops->write_now == NULL || rq->x->conn->tls || rq->spans_n != 1 ||
-        !rq->found.hit.verified || rq->found.entry.inline_body.base != NULL)
-        return false;
-    if (rq->buffer != NULL)
-        bw_buffers_put(rq->w->buffers, rq->buffer);
-    rq->buffer = NULL;
-    left = rq->spans[0].end - rq->span_position;
+    put_buffer(rq);
     if (bw_reader_view(rq->w->lookup.reader, rq->found.entry.objid, rq->span_position,
                        left < most ? left : most, pieces, VIEWS_MAX, &n) != BW_OK) {
         bw_reader_release(rq->w->lookup.reader);
@@ -218,12 +226,49 @@ static bool send_views(struct bw_request *rq)
     return taken;
 }
 
+static size_t read_source(struct bw_body_source *source, char *to, size_t n)
+{
+    struct bw_request *rq = BW_CONTAINER_OF(source, struct bw_request, source);
+    size_t got = 0;
+
+    if (bw_reader_body(rq->w->lookup.reader, rq->found.entry.objid, rq->span_position, n, false, to,
+                       &got) != BW_OK)
+        got = 0;
+    rq->source_is_stuck = got == 0;
+    rq->span_position += got;
+    if (rq->span_position == rq->spans[0].end)
+        rq->span_at = rq->spans_n;
+    return got;
+}
+
+/* What is not at hand is sent the other way once: it waits for pages, or finds what is wrong. */
+static bool send_from_source(struct bw_request *rq)
+{
+    if (rq->source_is_stuck)
+        return false;
+    put_buffer(rq);
+    if (!rq->responding)
+        bw_respond(rq);
+    rq->source.read = read_source;
+    rq->x->ops->send_from(rq->x, &rq->source, rq->spans[0].end - rq->span_position);
+    return true;
+}
+
+static bool send_without_buffer(struct bw_request *rq)
+{
+    if (!is_plain(rq))
+        return false;
+    if (rq->x->ops->send_from != NULL)
+        return send_from_source(rq);
+    return rq->x->ops->write_now != NULL && send_views(rq);
+}
+
 enum step bw_step_send(struct bw_request *rq)
 {
     struct gather g = {.n = 0};
     enum gathered how;
 
-    if (send_views(rq))
+    if (send_without_buffer(rq))
         return STEP_WAIT;
     how = gather(rq, &g);
     if (how == GATHER_BROKEN)
@@ -235,6 +280,7 @@ enum step bw_step_send(struct bw_request *rq)
     }
     if (rq->span_at == rq->spans_n && rq->read_whole && rq->reply.status != 206)
         bw_index_verified(bw_store_index(rq->w->lookup.store), &rq->found.hit);
+    rq->source_is_stuck = false;
     if (!rq->responding)
         bw_respond(rq);
     h2o_send(&rq->x->req, g.v, g.n,

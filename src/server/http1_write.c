@@ -501,7 +501,7 @@ static void wait_for_room(struct bw_http1 *c, bool is_full)
 
 static bool takes_bytes_now(struct bw_http1 *c, size_t total)
 {
-    if (c->conn.socket->ssl != NULL || c->writing != H1_QUIET || c->out.rest_from < c->out.rest.n)
+    if (c->writing != H1_QUIET || c->out.rest_from < c->out.rest.n)
         return false;
     if (c->responding == H1_WAITING)
         c->framing = framing_for(c, 0, H2O_SEND_STATE_IN_PROGRESS);
@@ -534,6 +534,28 @@ static size_t behind_head(struct bw_http1 *c, struct bw_slice head, size_t writt
     return 0;
 }
 
+/*
+ * Over TLS the bytes are encrypted, into memory of the socket's, before the write returns: as many
+ * as one round may send.
+ */
+static bool encrypt_now(struct bw_http1 *c, const h2o_iovec_t *v, size_t n, size_t *accepted)
+{
+    size_t head = c->responding == H1_WAITING ? bw_h1_head_size(c) : 0;
+    size_t max = share(c);
+    h2o_iovec_t part[VEC_MAX], beyond;
+
+    if (head > SHARE_MIN / 2)
+        return false;
+    max -= head;
+    memcpy(part, v, n * sizeof(*v));
+    if (part[0].len > max)
+        part[0].len = max;
+    n = split(part, n, max, &beyond);
+    *accepted = total_of(part, n);
+    send_now(c, part, n, H2O_SEND_STATE_IN_PROGRESS);
+    return true;
+}
+
 bool bw_h1_write_now(struct bw_exchange *x, const h2o_iovec_t *v, size_t n, size_t *accepted)
 {
     struct bw_http1 *c = bw_h1_of(x);
@@ -545,6 +567,8 @@ bool bw_h1_write_now(struct bw_exchange *x, const h2o_iovec_t *v, size_t n, size
     *accepted = 0;
     if (n > VEC_MAX || !takes_bytes_now(c, total))
         return false;
+    if (c->conn.socket->ssl != NULL)
+        return encrypt_now(c, v, n, accepted);
     head = head_now(c);
     all[0] = h2o_iovec_init(head.base, head.len);
     memcpy(all + 1, v, n * sizeof(*v));

@@ -145,7 +145,9 @@ static bool socket_moves(struct bw_http2 *c, uint64_t now)
 /* A client that opens no window for what it asked for (security.md 3: GET with window 0). */
 static bool response_moves(struct bw_h2_stream *st, uint64_t now)
 {
-    if (st->out.bytes == 0 || st->out.seen != st->x.bytes_sent || st->out.stalled_at == 0) {
+    bool waits = st->out.bytes > 0 || st->out.source != NULL;
+
+    if (!waits || st->out.seen != st->x.bytes_sent || st->out.stalled_at == 0) {
         st->out.seen = st->x.bytes_sent;
         st->out.stalled_at = now;
     }

@@ -71,8 +71,10 @@ struct bw_h2_stream {
         h2o_iovec_t few[BW_H2_PIECES];
         h2o_iovec_t *v;
         size_t at, n;
-        size_t bytes;  /* in v, not packed yet */
-        uint64_t left; /* of the promised length, or BW_LENGTH_UNKNOWN */
+        size_t bytes;                  /* in v, not packed yet */
+        uint64_t left;                 /* of the promised length, or BW_LENGTH_UNKNOWN */
+        struct bw_body_source *source; /* of what is not in v; NULL: none */
+        uint64_t source_left;
         nghttp2_nv *trailers;
         size_t trailers_n;
         uint64_t seen; /* bytes_sent, when last looked at */
@@ -173,6 +175,7 @@ void bw_h2_writing(nghttp2_session_callbacks *callbacks);
 void bw_h2_do_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_t n,
                    h2o_send_state_t state);
 void bw_h2_informational(struct bw_exchange *x, int status, const struct bw_fields *fields);
+void bw_h2_send_from(struct bw_exchange *x, struct bw_body_source *source, uint64_t length);
 void bw_h2_trailers(struct bw_exchange *x, const struct bw_fields *fields);
 /* The turn: those whose bytes are out make more. */
 void bw_h2_proceed_drained(struct bw_http2 *c);

@@ -25,6 +25,7 @@ static const struct bw_wire_ops http2_ops = {
     .body_consumed = bw_h2_body_consumed,
     .informational = bw_h2_informational,
     .trailers = bw_h2_trailers,
+    .send_from = bw_h2_send_from,
     .upgrade = bw_h2_upgrade,
 };
 

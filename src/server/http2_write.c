@@ -136,15 +136,10 @@ void bw_h2_trailers(struct bw_exchange *x, const struct bw_fields *fields)
 
 /* ---- bodies ---- */
 
-/* nghttp2 asks for bytes of one DATA frame. */
-// NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's
-static ssize_t pack(nghttp2_session *session, int32_t id, uint8_t *buf, size_t room,
-                    uint32_t *flags, nghttp2_data_source *source, void *user)
+static size_t copy_pieces(struct bw_h2_stream *st, uint8_t *buf, size_t room)
 {
-    struct bw_h2_stream *st = source->ptr;
     size_t n = 0;
 
-    (void)id, (void)user;
     while (n < room && st->out.at < st->out.n) {
         h2o_iovec_t *v = &st->out.v[st->out.at];
         size_t k = v->len < room - n ? v->len : room - n;
@@ -156,9 +151,36 @@ static ssize_t pack(nghttp2_session *session, int32_t id, uint8_t *buf, size_t r
         st->out.at += v->len == 0;
     }
     st->out.bytes -= n;
+    return n;
+}
+
+static size_t read_source(struct bw_h2_stream *st, uint8_t *buf, size_t room)
+{
+    struct bw_body_source *source = st->out.source;
+    size_t most = room < st->out.source_left ? room : (size_t)st->out.source_left;
+    size_t n = source->read(source, (char *)buf, most);
+
+    st->out.source_left -= n;
+    if (st->out.source_left == 0)
+        st->responding = H2_LAST;
+    if (n == 0 || st->out.source_left == 0)
+        st->out.source = NULL;
+    return n;
+}
+
+/* nghttp2 asks for bytes of one DATA frame. */
+// NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's
+static ssize_t pack(nghttp2_session *session, int32_t id, uint8_t *buf, size_t room,
+                    uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    struct bw_h2_stream *st = source->ptr;
+    bool from_source = st->out.source != NULL;
+    size_t n = from_source ? read_source(st, buf, room) : copy_pieces(st, buf, room);
+
+    (void)id, (void)user;
     st->x.bytes_sent += n;
     st->conn->packed += n;
-    if (st->out.bytes > 0)
+    if (st->out.bytes > 0 || st->out.source != NULL)
         return (ssize_t)n;
     if (st->responding == H2_LAST) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -168,10 +190,9 @@ static ssize_t pack(nghttp2_session *session, int32_t id, uint8_t *buf, size_t r
         }
         return (ssize_t)n;
     }
-    if (n > 0)
+    if (n > 0 || from_source)
         bw_h2_put(&st->conn->drained, &st->turn);
-    else
-        st->deferred = true;
+    st->deferred = n == 0;
     return n > 0 ? (ssize_t)n : NGHTTP2_ERR_DEFERRED;
 }
 
@@ -271,6 +292,20 @@ void bw_h2_do_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *bufs, size_
         bw_h2_reset(st, NGHTTP2_INTERNAL_ERROR); /* RFC 9113, 8.1: not whole, and seen to be so */
     if (!last && st->out.bytes == 0)             /* the head alone, or nothing that counts */
         bw_h2_put(&st->conn->drained, &st->turn);
+}
+
+void bw_h2_send_from(struct bw_exchange *x, struct bw_body_source *source, uint64_t length)
+{
+    struct bw_h2_stream *st = bw_h2_of(x);
+
+    if (st->responding == H2_GONE || st->stage == H2_CLOSED)
+        return;
+    if (st->responding == H2_WAITING)
+        begin(st, 0, false);
+    BW_ASSERT(st->out.left == length && length > 0);
+    st->out.source = source;
+    st->out.source_left = length;
+    bw_h2_send_pieces(st, NULL, 0, false);
 }
 
 /* ---- writing ---- */

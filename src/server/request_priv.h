@@ -100,6 +100,8 @@ struct bw_request {
     struct span *spans;
     unsigned spans_n, span_at;
     uint64_t span_position;
+    struct bw_body_source source; /* the stored body, for protocols that ask for it */
+    bool source_is_stuck;
     char *buffer;       /* of w->buffers, while a send of stored bytes is under way */
     char *small_buffer; /* the request's own, where there was none */
     bool responding;    /* h2o_start_response() was called */

@@ -84,6 +84,12 @@ struct bw_body_sink {
     size_t window; /* at most that much handed over and not yet consumed */
 };
 
+/* A body that is not in memory of the request's. */
+struct bw_body_source {
+    /* Copies at most `n` bytes of what comes next; 0: they are not at hand. */
+    size_t (*read)(struct bw_body_source *source, char *to, size_t n);
+};
+
 typedef void (*bw_upgraded_fn)(void *ctx, h2o_socket_t *socket);
 
 struct bw_wire_ops {
@@ -103,11 +109,18 @@ struct bw_wire_ops {
      * Write body bytes straight from memory that is valid now and not later (the store's map), with
      * the head if it is not out yet: what the socket takes at once is `*accepted`.  True: proceed()
      * comes when it is this connection's turn again, unless the caller ends the response with
-     * h2o_send() because everything was accepted.  False: not possible now or at all (TLS, no
+     * h2o_send() because everything was accepted.  False: not possible now or at all (no
      * Content-Length, a write in flight), nothing was written: use h2o_send().  NULL where a
      * protocol cannot.
      */
     bool (*write_now)(struct bw_exchange *x, const h2o_iovec_t *v, size_t n, size_t *accepted);
+    /*
+     * The rest of the response, `length` bytes, is read from `source` when and where there is room
+     * for it, with the head in front if it is not out yet.  The source must live until `done` or
+     * proceed(): the latter comes when it had nothing, and then it is forgotten.  NULL where a
+     * protocol cannot.
+     */
+    void (*send_from)(struct bw_exchange *x, struct bw_body_source *source, uint64_t length);
     /*
      * Answer 101 with the fields of x->reply and give the socket away.  `upgraded` is called once
      * the 101 is out, behind `done`; reading is stopped and the input may hold bytes.
