@@ -143,6 +143,12 @@ static enum bw_head_verdict settle_connect(const struct bw_http2_head *h, bool e
     return BW_HEAD_OK;
 }
 
+/* What it says is not believed, the socket knows better; but it has to be a scheme of HTTP. */
+static bool is_scheme(struct bw_slice scheme)
+{
+    return bw_slice_eq_nocase(scheme, BW_S("http")) || bw_slice_eq_nocase(scheme, BW_S("https"));
+}
+
 enum bw_head_verdict bw_http2_head_settle(const struct bw_http2_head *h, bool ends,
                                           struct bw_request_head *out)
 {
@@ -152,7 +158,7 @@ enum bw_head_verdict bw_http2_head_settle(const struct bw_http2_head *h, bool en
     out->target = h->path;
     out->minor = 1;
     out->keep_alive = true;
-    if (h->malformed || !bw_head_method_valid(h->method) || h->scheme.base == NULL ||
+    if (h->malformed || !bw_head_method_valid(h->method) || !is_scheme(h->scheme) ||
         !settle_authority(h, out))
         return BW_HEAD_BAD_REQUEST;
     if (h->has_length && ends && h->content_length > 0) /* RFC 9113, 8.1.1 */

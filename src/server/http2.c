@@ -69,8 +69,12 @@ static void free_stream(struct bw_h2_stream *st)
 
 static void end_closed(struct bw_http2 *c)
 {
-    while (!h2o_linklist_is_empty(&c->closed))
-        free_stream(BW_CONTAINER_OF(c->closed.next, struct bw_h2_stream, turn));
+    while (!h2o_linklist_is_empty(&c->closed)) {
+        const h2o_linklist_t *first = c->closed.next;
+
+        free_stream(BW_CONTAINER_OF(first, struct bw_h2_stream, turn));
+        BW_ASSERT(c->closed.next != first);
+    }
 }
 
 /* ---- turns ---- */
@@ -217,7 +221,7 @@ static void wait_idle(struct bw_http2 *c, uint64_t now)
     bw_h2_tick_on(c); /* until the goodbye is taken */
 }
 
-static void say_goaway(struct bw_http2 *c)
+void bw_h2_say_goaway(struct bw_http2 *c)
 {
     if (c->said_goaway || c->ending)
         return;
@@ -243,7 +247,7 @@ static void fire(struct bw_timer *t)
         return;
     }
     if (c->draining) /* the notice had a second to arrive (RFC 9113, 6.8) */
-        say_goaway(c);
+        bw_h2_say_goaway(c);
     if (c->streams_n == 0 && !c->writing && c->head_at == 0 && !c->ending) {
         wait_idle(c, now);
     } else {
@@ -271,8 +275,12 @@ void bw_h2_free(struct bw_http2 *c, enum bw_close how)
     bw_timer_stop(&c->timer);
     c->ending = true;
     c->turning = true; /* what the steps say to us now starts nothing */
-    while (!h2o_linklist_is_empty(&c->streams))
-        free_stream(BW_CONTAINER_OF(c->streams.next, struct bw_h2_stream, link));
+    while (!h2o_linklist_is_empty(&c->streams)) {
+        const h2o_linklist_t *first = c->streams.next;
+
+        free_stream(BW_CONTAINER_OF(first, struct bw_h2_stream, link));
+        BW_ASSERT(c->streams.next != first);
+    }
     bw_next_cancel(&c->go_on);
     nghttp2_session_del(c->session);
     free(c->inflight);

@@ -64,7 +64,7 @@ static void refill(struct bw_http2 *c)
     int64_t full = bw_h2_limits(c)->http2.control_frames;
     uint64_t now = bw_h2_now(c);
 
-    c->control_left += (int64_t)(now - c->control_at) * full / (REFILLS * 1000);
+    c->control_left += (int64_t)(now - c->control_at) * full / (REFILLS * INT64_C(1000));
     c->control_left += (int64_t)(c->packed / BYTES_A_TOKEN);
     c->packed %= BYTES_A_TOKEN;
     c->control_at = now;

@@ -156,6 +156,9 @@ void bw_h2_put(h2o_linklist_t *list, h2o_linklist_t *link);
 /* Nothing of this client is read any more; GOAWAY, and close behind what is written. */
 void bw_h2_end(struct bw_http2 *c, uint32_t code);
 
+/* The last request has begun; what is open is answered, then the connection closes. */
+void bw_h2_say_goaway(struct bw_http2 *c);
+
 /* ---- http2_read.c ---- */
 void bw_h2_reading(nghttp2_session_callbacks *callbacks);
 void bw_h2_on_read(h2o_socket_t *socket, const char *err);

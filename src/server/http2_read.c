@@ -87,8 +87,8 @@ static bool is_flood(const struct bw_h2_stream *st)
 {
     const struct bw_limits_conf *limits = bw_h2_limits(st->conn);
 
-    return st->fields_n > limits->headers * HARD_FIELDS ||
-           st->head_bytes > limits->head * HARD_BYTES;
+    return st->fields_n > (size_t)limits->headers * HARD_FIELDS ||
+           st->head_bytes > (size_t)limits->head * HARD_BYTES;
 }
 
 static struct bw_slice copy(struct bw_h2_stream *st, const uint8_t *bytes, size_t n)
@@ -275,6 +275,10 @@ static void start(struct bw_h2_stream *st)
     struct bw_exchange *x = &st->x;
     enum bw_head_verdict verdict;
 
+    uint32_t last = bw_h2_limits(st->conn)->requests_per_connection;
+
+    if (last != 0 && st->conn->requests >= last)
+        bw_h2_say_goaway(st->conn);
     st->stage = H2_RUNS;
     st->started = true;
     st->conn->running++;
