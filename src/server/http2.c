@@ -70,7 +70,7 @@ static void free_stream(struct bw_h2_stream *st)
 static void end_closed(struct bw_http2 *c)
 {
     while (!h2o_linklist_is_empty(&c->closed)) {
-        const h2o_linklist_t *first = c->closed.next;
+        h2o_linklist_t *first = c->closed.next;
 
         free_stream(BW_CONTAINER_OF(first, struct bw_h2_stream, turn));
         BW_ASSERT(c->closed.next != first);
@@ -276,7 +276,7 @@ void bw_h2_free(struct bw_http2 *c, enum bw_close how)
     c->ending = true;
     c->turning = true; /* what the steps say to us now starts nothing */
     while (!h2o_linklist_is_empty(&c->streams)) {
-        const h2o_linklist_t *first = c->streams.next;
+        h2o_linklist_t *first = c->streams.next;
 
         free_stream(BW_CONTAINER_OF(first, struct bw_h2_stream, link));
         BW_ASSERT(c->streams.next != first);
