@@ -15,8 +15,12 @@
 
 #include "http2_priv.h"
 
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+
+enum { UNSENT_MAX = 256 * 1024 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static nghttp2_session_callbacks *callbacks;
@@ -342,6 +346,18 @@ static void say_settings(struct bw_http2 *c)
                                           BW_H2_CONNECTION_WINDOW);
 }
 
+/*
+ * What the kernel holds back cannot be overtaken by a response that is wanted sooner, so it gets no
+ * more than it needs to keep the line busy between two of our writes.
+ */
+static void keep_queue_short(h2o_socket_t *socket)
+{
+    int most = UNSENT_MAX;
+
+    (void)setsockopt(h2o_socket_get_fd(socket), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most,
+                     sizeof(most));
+}
+
 void bw_http2_start(struct bw_worker *w, h2o_socket_t *socket, const struct bw_accepted *a)
 {
     struct bw_http2 *c =
@@ -357,6 +373,7 @@ void bw_http2_start(struct bw_worker *w, h2o_socket_t *socket, const struct bw_a
     c->idle_at = c->written_at = bw_h2_now(c);
     bw_h2_limits_init(c);
     BW_ASSERT(nghttp2_session_server_new2(&c->session, callbacks, c, options) == 0);
+    keep_queue_short(socket);
     say_settings(c);
     bw_h2_tick_on(c);
     h2o_socket_read_start(socket, bw_h2_on_read);

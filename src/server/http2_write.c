@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-enum { FIELDS_OF_OURS = 3, NV_FEW = 48 };
+enum { FIELDS_OF_OURS = 3, NV_FEW = 48, SMALL_MAX = 16384 };
 
 static void on_written(h2o_socket_t *socket, const char *err);
 
@@ -265,6 +265,19 @@ static bool has_no_body(const struct bw_h2_stream *st)
     return status_has_no_body(st->x.reply->status) || bw_slice_eq(st->x.head.method, BW_S("HEAD"));
 }
 
+/*
+ * Streams of one urgency are served one after the other (RFC 9218, 10), so a small response would
+ * wait for all large ones that were asked for before it, and costs them next to nothing.  Where the
+ * client has not said what it wants first, it goes first.
+ */
+static void prefer_small(struct bw_h2_stream *st, size_t bytes)
+{
+    nghttp2_extpri sooner = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY - 1, .inc = 0};
+
+    if (bytes <= SMALL_MAX && bw_fields_find(&st->x.head.fields, BW_F_PRIORITY) == NULL)
+        (void)nghttp2_session_change_extpri_stream_priority(st->conn->session, st->id, &sooner, 0);
+}
+
 /* The first send: if it is the only one, its bytes are the length. */
 static void begin(struct bw_h2_stream *st, size_t bytes, bool last)
 {
@@ -275,6 +288,8 @@ static void begin(struct bw_h2_stream *st, size_t bytes, bool last)
         reply.length = bytes;
     st->out.left = has_body ? reply.length : 0;
     has_body = has_body && (reply.length != 0 || st->out.trailers_n > 0);
+    if (last)
+        prefer_small(st, bytes);
     bw_h2_submit_head(st, &reply, has_body);
 }
 
