@@ -111,6 +111,10 @@ struct bw_http2 {
     bool ending; /* no more is read: when all is written, close */
     bool draining, said_goaway;
     char *inflight; /* clear text: what is being written; malloc'd */
+    struct {
+        char *base; /* BW_WIRE_OUT_MAX bytes; of use in bw_h2_flush() only */
+        size_t n, enough;
+    } out;
 
     struct bw_next go_on;
     uint64_t round;

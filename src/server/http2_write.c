@@ -1,11 +1,11 @@
 /*
  * http2_write.c - what we send: heads as HPACK, bodies as DATA, packed together into few writes.
  *
- * A send of the steps leaves its pieces with the stream; nghttp2 takes from them what windows and
- * priorities allow (RFC 9218), frame by frame, into one buffer of the worker, which is written at
- * once: over TLS it is encrypted, and free again, before the write returns.  In clear text the
- * bytes are kept until the kernel has them.  When a stream's pieces are packed and the write is
- * through, its generator makes more.
+ * A send of the steps leaves its pieces, or the source of them, with the stream; nghttp2 takes from
+ * them what windows and priorities allow (RFC 9218), frame by frame, into one buffer of the worker,
+ * which is written at once: over TLS it is encrypted, and free again, before the write returns.  In
+ * clear text the bytes are kept until the kernel has them.  When a stream's pieces are packed and
+ * the write is through, its generator makes more.
  */
 #include "breakwater/base/check.h"
 #include "breakwater/base/mem.h"
@@ -15,7 +15,7 @@
 
 #include <stdlib.h>
 
-enum { FIELDS_OF_OURS = 3, NV_FEW = 48, SMALL_MAX = 16384 };
+enum { FIELDS_OF_OURS = 3, NV_FEW = 48, SMALL_MAX = 16384, FRAME_HEAD = 9 };
 
 static void on_written(h2o_socket_t *socket, const char *err);
 
@@ -146,7 +146,7 @@ void bw_h2_trailers(struct bw_exchange *x, const struct bw_fields *fields)
 
 /* ---- bodies ---- */
 
-static size_t copy_pieces(struct bw_h2_stream *st, uint8_t *buf, size_t room)
+static size_t copy_pieces(struct bw_h2_stream *st, char *to, size_t room)
 {
     size_t n = 0;
 
@@ -154,7 +154,7 @@ static size_t copy_pieces(struct bw_h2_stream *st, uint8_t *buf, size_t room)
         h2o_iovec_t *v = &st->out.v[st->out.at];
         size_t k = v->len < room - n ? v->len : room - n;
 
-        memcpy(buf + n, v->base, k);
+        memcpy(to + n, v->base, k);
         n += k;
         v->base += k;
         v->len -= k;
@@ -164,11 +164,11 @@ static size_t copy_pieces(struct bw_h2_stream *st, uint8_t *buf, size_t room)
     return n;
 }
 
-static size_t read_source(struct bw_h2_stream *st, uint8_t *buf, size_t room)
+static size_t read_source(struct bw_h2_stream *st, char *to, size_t room)
 {
     struct bw_body_source *source = st->out.source;
     size_t most = room < st->out.source_left ? room : (size_t)st->out.source_left;
-    size_t n = source->read(source, (char *)buf, most);
+    size_t n = source->read(source, to, most);
 
     st->out.source_left -= n;
     if (st->out.source_left == 0)
@@ -178,16 +178,21 @@ static size_t read_source(struct bw_h2_stream *st, uint8_t *buf, size_t room)
     return n;
 }
 
-/* nghttp2 asks for bytes of one DATA frame. */
+/*
+ * nghttp2 asks for bytes of one DATA frame.  They go where they will be written from, behind room
+ * for the frame's head, which put_data() fills in next; a frame always fits (bw_h2_flush()).
+ */
 // NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's
 static ssize_t pack(nghttp2_session *session, int32_t id, uint8_t *buf, size_t room,
                     uint32_t *flags, nghttp2_data_source *source, void *user)
 {
     struct bw_h2_stream *st = source->ptr;
     bool from_source = st->out.source != NULL;
-    size_t n = from_source ? read_source(st, buf, room) : copy_pieces(st, buf, room);
+    char *to = st->conn->out.base + st->conn->out.n + FRAME_HEAD;
+    size_t n = from_source ? read_source(st, to, room) : copy_pieces(st, to, room);
 
-    (void)id, (void)user;
+    (void)id, (void)user, (void)buf;
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     st->x.bytes_sent += n;
     st->conn->packed += n;
     if (st->out.bytes > 0 || st->out.source != NULL)
@@ -346,46 +351,61 @@ static bool is_used_up(struct bw_http2 *c)
     return c->burst >= BW_H2_BURST_MAX;
 }
 
-static size_t fill_buffer(struct bw_http2 *c, char *out, size_t room)
+/* The bytes of a DATA frame are in place: its head, and whether that is enough for one write. */
+// NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's
+static int put_data(nghttp2_session *session, nghttp2_frame *f, const uint8_t *head, size_t n,
+                    nghttp2_data_source *source, void *user)
 {
-    const uint8_t *bytes;
-    size_t n = 0;
-    ssize_t got;
+    struct bw_http2 *c = user;
 
-    while (n < room && (got = nghttp2_session_mem_send(c->session, &bytes)) > 0) {
-        BW_ASSERT((size_t)got <= BW_H2_FRAME_MAX);
-        memcpy(out + n, bytes, (size_t)got);
-        n += (size_t)got;
-    }
-    return n;
+    (void)session, (void)source;
+    BW_ASSERT(f->data.padlen == 0);
+    memcpy(c->out.base + c->out.n, head, FRAME_HEAD);
+    c->out.n += FRAME_HEAD + n;
+    return c->out.n < c->out.enough ? 0 : NGHTTP2_ERR_PAUSE;
 }
 
-static void write_out(struct bw_http2 *c, char *out, size_t n)
+/* DATA comes by put_data(), all other frames are nghttp2's and copied. */
+static void fill_buffer(struct bw_http2 *c)
 {
-    h2o_iovec_t v = h2o_iovec_init(out, n);
+    const uint8_t *bytes;
+    ssize_t got;
+
+    while (c->out.n < c->out.enough && (got = nghttp2_session_mem_send(c->session, &bytes)) > 0) {
+        BW_ASSERT((size_t)got <= BW_H2_FRAME_MAX);
+        memcpy(c->out.base + c->out.n, bytes, (size_t)got);
+        c->out.n += (size_t)got;
+    }
+}
+
+static void write_out(struct bw_http2 *c)
+{
+    h2o_iovec_t v = h2o_iovec_init(c->out.base, c->out.n);
 
     if (c->conn.socket->ssl == NULL) {
-        c->inflight = bw_alloc(n);
-        v.base = memcpy(c->inflight, out, n);
+        c->inflight = bw_alloc(v.len);
+        v.base = memcpy(c->inflight, v.base, v.len);
     }
     c->writing = true;
-    c->burst += n;
-    bw_records_written(&c->records, n);
+    c->burst += v.len;
+    bw_records_written(&c->records, v.len);
     h2o_socket_write(c->conn.socket, &v, 1, on_written);
 }
 
 void bw_h2_flush(struct bw_http2 *c)
 {
     struct bw_wire *wire = c->conn.worker->wire;
-    size_t room = BW_WIRE_OUT_MAX - BW_H2_FRAME_MAX;
-    size_t n;
+    size_t enough = BW_WIRE_OUT_MAX - BW_H2_FRAME_MAX;
 
     c->wants_flush = false;
     if (c->conn.socket->ssl != NULL)
-        room = bw_records_share(&c->records, c->conn.socket, bw_h2_now(c), room);
-    n = fill_buffer(c, bw_wire_out(wire), room);
-    if (n > 0)
-        write_out(c, bw_wire_out(wire), n);
+        enough = bw_records_share(&c->records, c->conn.socket, bw_h2_now(c), enough);
+    c->out.base = bw_wire_out(wire);
+    c->out.n = 0;
+    c->out.enough = enough;
+    fill_buffer(c);
+    if (c->out.n > 0)
+        write_out(c);
 }
 
 static void go_on(struct bw_next *n)
@@ -449,4 +469,5 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *f, void 
 void bw_h2_writing(nghttp2_session_callbacks *callbacks)
 {
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, put_data);
 }
