@@ -133,7 +133,7 @@ static enum bw_head_verdict settle_target(const struct bw_http2_head *h,
 static enum bw_head_verdict settle_connect(const struct bw_http2_head *h, bool ends,
                                            struct bw_request_head *out)
 {
-    if (h->protocol.base == NULL || !bw_slice_eq(h->protocol, BW_S("websocket")))
+    if (!bw_slice_eq(h->protocol, BW_S("websocket")))
         return BW_HEAD_NOT_IMPLEMENTED;
     if (ends || h->has_length)
         return BW_HEAD_BAD_REQUEST;
@@ -152,26 +152,29 @@ static bool is_scheme(struct bw_slice scheme)
 enum bw_head_verdict bw_http2_head_settle(const struct bw_http2_head *h, bool ends,
                                           struct bw_request_head *out)
 {
+    bool is_connect = bw_slice_eq(h->method, BW_S("CONNECT"));
     enum bw_head_verdict verdict;
 
     out->method = h->method;
     out->target = h->path;
     out->minor = 1;
     out->keep_alive = true;
-    if (h->malformed || !bw_head_method_valid(h->method) || !is_scheme(h->scheme) ||
-        !settle_authority(h, out))
+    if (h->malformed || !bw_head_method_valid(h->method) || !settle_authority(h, out))
+        return BW_HEAD_BAD_REQUEST;
+    if (is_connect && h->protocol.base == NULL) /* it has neither scheme nor path (RFC 9113, 8.5) */
+        return BW_HEAD_NOT_IMPLEMENTED;
+    if (!is_scheme(h->scheme))
         return BW_HEAD_BAD_REQUEST;
     if (h->has_length && ends && h->content_length > 0) /* RFC 9113, 8.1.1 */
         return BW_HEAD_BAD_REQUEST;
-    if (h->protocol.base != NULL && !bw_slice_eq(h->method, BW_S("CONNECT")))
+    if (h->protocol.base != NULL && !is_connect)
         return BW_HEAD_BAD_REQUEST;
     out->content_length = h->content_length;
     out->framing = framing_of(h, ends);
     out->expect_continue = h->expects_continue;
     if (h->expectation_failed)
         return BW_HEAD_EXPECTATION_FAILED;
-    if (bw_slice_eq(h->method, BW_S("CONNECT")) &&
-        (verdict = settle_connect(h, ends, out)) != BW_HEAD_OK)
+    if (is_connect && (verdict = settle_connect(h, ends, out)) != BW_HEAD_OK)
         return verdict;
     return settle_target(h, out);
 }
