@@ -283,7 +283,8 @@ static void start(struct bw_h2_stream *st)
     st->started = true;
     st->conn->running++;
     join_cookies(st);
-    verdict = bw_http2_head_settle(&st->head, st->ends, &x->head);
+    /* the body may have come with the head, to its end */
+    verdict = bw_http2_head_settle(&st->head, st->ends && st->body.received == 0, &x->head);
     if (st->too_large)
         verdict = BW_HEAD_TOO_MANY_FIELDS;
     if (verdict == BW_HEAD_OK && x->head.fields.n > bw_h2_limits(st->conn)->headers)
