@@ -21,11 +21,11 @@ enum { KEY_BYTES = 16, KEY_TEXT = 25 };
 
 struct bw_h2_tunnel {
     struct bw_h2_stream *stream;
-    h2o_socket_t *socket; /* our end of the pair */
-    size_t sending;       /* bytes of socket->input that are the stream's pieces */
-    size_t writing;       /* bytes of the client's on their way into the socket */
-    bool closed;          /* the other end is gone */
-    h2o_socket_t *other;  /* until the turn that gives it away */
+    h2o_socket_t *socket;  /* our end of the pair */
+    size_t sending;        /* bytes of socket->input that are the stream's pieces */
+    h2o_buffer_t *writing; /* bytes of the client's on their way into the socket, or NULL */
+    bool closed;           /* the other end is gone */
+    h2o_socket_t *other;   /* until the turn that gives it away */
     bw_upgraded_fn upgraded;
     void *ctx;
 };
@@ -86,10 +86,9 @@ static void on_written(h2o_socket_t *socket, const char *err)
 {
     struct bw_h2_tunnel *t = socket->data;
     struct bw_h2_stream *st = t->stream;
-    size_t n = t->writing;
+    size_t n = t->writing->size;
 
-    t->writing = 0;
-    h2o_buffer_consume(&st->body.waiting, n);
+    h2o_buffer_dispose(&t->writing);
     bw_h2_consume(st, n);
     if (err != NULL)
         bw_h2_reset(st, NGHTTP2_CONNECT_ERROR);
@@ -119,15 +118,16 @@ void bw_h2_tunnel_data(struct bw_h2_stream *st)
 
     if (t->other != NULL)
         give_away(st);
-    if (t->writing > 0)
+    if (t->writing != NULL)
         return;
     if (st->body.waiting == NULL || st->body.waiting->size == 0) {
         if (st->ends)
             shutdown(h2o_socket_get_fd(t->socket), SHUT_WR);
         return;
     }
-    v = h2o_iovec_init(st->body.waiting->bytes, st->body.waiting->size);
-    t->writing = v.len;
+    t->writing = st->body.waiting; /* what comes meanwhile may not move it */
+    st->body.waiting = NULL;
+    v = h2o_iovec_init(t->writing->bytes, t->writing->size);
     h2o_socket_write(t->socket, &v, 1, on_written);
 }
 
@@ -141,6 +141,8 @@ void bw_h2_tunnel_free(struct bw_h2_stream *st)
     if (t->other != NULL)
         h2o_socket_close(t->other);
     h2o_socket_close(t->socket);
+    if (t->writing != NULL)
+        h2o_buffer_dispose(&t->writing);
     free(t);
 }
 
