@@ -327,6 +327,8 @@ static void set_up_process(void)
     nghttp2_option_set_max_settings(options, 16);
     nghttp2_option_set_stream_reset_rate_limit(options, 1000, 100);
     nghttp2_option_set_max_continuations(options, 8);
+    /* of responses, as nghttp2 estimates them; origins may not send more than 64 KiB */
+    nghttp2_option_set_max_send_header_block_length(options, BW_H2_HEAD_OUT_MAX);
     nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
 }
 

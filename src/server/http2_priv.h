@@ -30,6 +30,7 @@ enum {
     BW_H2_BURST_MAX = 128 * 1024,          /* bytes written in one round of the loop */
     BW_H2_STREAM_WINDOW = 64 * 1024 - 1,   /* of a body that nobody asked for yet */
     BW_H2_CONNECTION_WINDOW = 1024 * 1024, /* of all bodies that wait for their sinks */
+    BW_H2_HEAD_OUT_MAX = 128 * 1024,
     BW_H2_TICK_MS = 1000,
     BW_H2_PIECES = 4, /* of a send, that need no memory of their own */
 };

@@ -466,8 +466,20 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *f, void 
     return 0;
 }
 
+/* A head that nghttp2 finds too large: without a word the stream would stay for ever. */
+static int on_frame_unsent(nghttp2_session *session, const nghttp2_frame *f, int why, void *user)
+{
+    struct bw_h2_stream *st = bw_h2_stream(user, f->hd.stream_id);
+
+    (void)session;
+    if (f->hd.type == NGHTTP2_HEADERS && st != NULL && why == NGHTTP2_ERR_FRAME_SIZE_ERROR)
+        bw_h2_reset(st, NGHTTP2_INTERNAL_ERROR);
+    return 0;
+}
+
 void bw_h2_writing(nghttp2_session_callbacks *callbacks)
 {
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_frame_unsent);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, put_data);
 }
