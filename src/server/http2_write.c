@@ -171,6 +171,7 @@ static size_t read_source(struct bw_h2_stream *st, char *to, size_t room)
     size_t n = source->read(source, to, most);
 
     st->out.source_left -= n;
+    st->out.left -= n; /* the rest may come otherwise */
     if (st->out.source_left == 0)
         st->responding = H2_LAST;
     if (n == 0 || st->out.source_left == 0)
