@@ -150,13 +150,24 @@ static bool socket_moves(struct bw_http2 *c, uint64_t now)
     return now - c->written_at < (uint64_t)bw_h2_limits(c)->send_timeout_ms;
 }
 
+/* With a window, a stream that does not move waits for others to be sent before it (RFC 9218, 10);
+ * is it the connection's window that is shut, then nothing at all may have moved. */
+static uint64_t what_moves(const struct bw_h2_stream *st)
+{
+    nghttp2_session *session = st->conn->session;
+    bool is_shut = nghttp2_session_get_stream_remote_window_size(session, st->id) <= 0;
+
+    return is_shut ? st->x.bytes_sent : st->conn->bytes_sent;
+}
+
 /* A client that opens no window for what it asked for (security.md 3: GET with window 0). */
 static bool response_moves(struct bw_h2_stream *st, uint64_t now)
 {
     bool waits = st->out.bytes > 0 || st->out.source != NULL;
+    uint64_t moved = what_moves(st);
 
-    if (!waits || st->out.seen != st->x.bytes_sent || st->out.stalled_at == 0) {
-        st->out.seen = st->x.bytes_sent;
+    if (!waits || st->out.seen != moved || st->out.stalled_at == 0) {
+        st->out.seen = moved;
         st->out.stalled_at = now;
     }
     return now - st->out.stalled_at < (uint64_t)bw_h2_limits(st->conn)->send_timeout_ms;

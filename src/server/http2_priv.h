@@ -78,7 +78,7 @@ struct bw_h2_stream {
         uint64_t source_left;
         nghttp2_nv *trailers;
         size_t trailers_n;
-        uint64_t seen; /* bytes_sent, when last looked at */
+        uint64_t seen; /* of bytes sent, when last looked at */
         uint64_t stalled_at;
     } out;
 
@@ -124,6 +124,7 @@ struct bw_http2 {
 
     struct bw_timer timer;
     bool ticking;
+    uint64_t bytes_sent; /* of all bodies */
     uint64_t idle_at;    /* since when there is no stream; the loop's milliseconds */
     uint64_t head_at;    /* since when a head is incomplete, 0: none is */
     uint64_t acked;      /* of the socket, at the last tick */

@@ -196,6 +196,7 @@ static ssize_t pack(nghttp2_session *session, int32_t id, uint8_t *buf, size_t r
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     st->x.bytes_sent += n;
     st->conn->packed += n;
+    st->conn->bytes_sent += n;
     if (st->out.bytes > 0 || st->out.source != NULL)
         return (ssize_t)n;
     if (st->responding == H2_LAST) {
