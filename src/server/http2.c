@@ -341,6 +341,10 @@ static void set_up_process(void)
     /* of responses, as nghttp2 estimates them; origins may not send more than 64 KiB */
     nghttp2_option_set_max_send_header_block_length(options, BW_H2_HEAD_OUT_MAX);
     nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
+    /* else frames of unknown types would not be counted */
+    for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+        if (type != NGHTTP2_PRIORITY_UPDATE)
+            nghttp2_option_set_user_recv_extension_type(options, (uint8_t)type);
 }
 
 static void say_settings(struct bw_http2 *c)

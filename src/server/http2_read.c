@@ -182,6 +182,14 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
     return bw_h2_allows_frame(c, hd) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+/* A frame that nobody knows was counted when it began; that is all. */
+static int on_unknown(nghttp2_session *session, void **payload, const nghttp2_frame_hd *hd,
+                      void *user)
+{
+    (void)session, (void)payload, (void)hd, (void)user;
+    return NGHTTP2_ERR_CANCEL;
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *f, void *user)
 {
     struct bw_http2 *c = user;
@@ -254,6 +262,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 void bw_h2_reading(nghttp2_session_callbacks *callbacks)
 {
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, on_unknown);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
