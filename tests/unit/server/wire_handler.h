@@ -13,6 +13,18 @@ static inline void on_upgraded(void *ctx, h2o_socket_t *socket)
     upgraded_socket = socket;
 }
 
+static inline void answer_with_large_head(struct bw_exchange *x, struct handling *h, size_t n)
+{
+    struct bw_field *fields = h2o_mem_alloc_pool(&x->req.pool, n * sizeof(*fields));
+
+    fields[0] = h->fields[0];
+    for (size_t i = 1; i < n; i++)
+        fields[i] = (struct bw_field){BW_S("x"), bw_slice(filler, sizeof(filler)), BW_F_OTHER};
+    h->reply.fields = (struct bw_fields){fields, n};
+    bw_exchange_respond(x, &h->reply, &h->generator);
+    send_text(x, "small", H2O_SEND_STATE_FINAL);
+}
+
 static inline void answer_framed(struct bw_exchange *x)
 {
     struct bw_fields link = {(struct bw_field[]){{BW_S("link"), BW_S("</a>"), BW_F_LINK}}, 1};
@@ -42,6 +54,8 @@ static inline void answer_framed(struct bw_exchange *x)
         h->reply.close = true;
         bw_exchange_respond(x, &h->reply, &h->generator);
         send_text(x, "bye", H2O_SEND_STATE_FINAL);
+    } else if (target_is(x, "/large-head") || target_is(x, "/huge-head")) {
+        answer_with_large_head(x, h, target_is(x, "/huge-head") ? 4 : 2);
     } else if (target_is(x, "/head-first")) {
         h->generator.proceed = proceed;
         h->left = 1;

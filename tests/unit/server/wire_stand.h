@@ -43,6 +43,7 @@ struct stand {
     struct bw_snapshot snapshot;
     struct bw_listen_conf listen;
     struct bw_listener listener;
+    void (*start)(struct bw_worker *w, h2o_socket_t *socket, const struct bw_accepted *who);
     int fd; /* the client's end */
     char heard[HEARD_MAX + 1];
     size_t heard_n;
@@ -91,7 +92,9 @@ static inline int stand_up(void **state)
         .send_timeout_ms = 10000,
         .body_timeout_ms = 10000,
         .body_rate = 1024,
+        .http2 = {.streams = 100, .requests = 32, .resets = 200, .control_frames = 1000},
     };
+    stand->start = bw_http1_start;
     stand->listener.conf = &stand->listen;
     stand_worker(&stand->w);
     stand->fd = -1;
@@ -122,7 +125,7 @@ static inline void connect_socket(int client, int server)
 
     stand->fd = client;
     (void)fcntl(client, F_SETFL, O_NONBLOCK);
-    bw_http1_start(&stand->w, socket, &who);
+    stand->start(&stand->w, socket, &who);
 }
 
 static inline void connect_client(void)
