@@ -169,10 +169,16 @@ TEST(the_asterisk_is_for_options_alone)
     assert_int_equal(verdict_of(TO("*")), BW_HEAD_BAD_REQUEST);
 }
 
-TEST(the_scheme_that_a_client_names_means_nothing)
+TEST(the_scheme_is_one_of_http)
 {
-    assert_int_equal(verdict_of(":method: GET\n:scheme: ftp\n:authority: a\n:path: /\n"),
+    assert_int_equal(verdict_of(":method: GET\n:scheme: http\n:authority: a\n:path: /\n"),
                      BW_HEAD_OK);
+    assert_int_equal(verdict_of(":method: GET\n:scheme: HTTPS\n:authority: a\n:path: /\n"),
+                     BW_HEAD_OK);
+    assert_int_equal(verdict_of(":method: GET\n:scheme: ftp\n:authority: a\n:path: /\n"),
+                     BW_HEAD_BAD_REQUEST);
+    assert_int_equal(verdict_of(":method: GET\n:scheme: https:\n:authority: a\n:path: /\n"),
+                     BW_HEAD_BAD_REQUEST);
 }
 
 TEST(a_value_may_be_empty)
@@ -463,7 +469,7 @@ int main(void)
         RUN(what_requests_say_of_their_body_is_understood),
         RUN(a_length_without_a_body_is_refused),
         RUN(the_asterisk_is_for_options_alone),
-        RUN(the_scheme_that_a_client_names_means_nothing),
+        RUN(the_scheme_is_one_of_http),
         RUN(a_value_may_be_empty),
         RUN(what_is_ambiguous_is_refused),
         RUN(bytes_that_end_lines_or_strings_are_refused_everywhere),
