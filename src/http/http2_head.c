@@ -140,6 +140,7 @@ static enum bw_head_verdict settle_connect(const struct bw_http2_head *h, bool e
     out->method = BW_S("GET");
     out->framing = BW_FRAMING_NONE;
     out->upgrade = true;
+    out->connect = true;
     return BW_HEAD_OK;
 }
 

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { UNSENT_MAX = 256 * 1024 };
+enum { UNSENT_MAX = 256 * 1024, LINGER_MS = 2000 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static nghttp2_session_callbacks *callbacks;
@@ -61,8 +61,6 @@ static void free_stream(struct bw_h2_stream *st)
     bw_h2_body_end(st, BW_REASON_CLOSED);
     bw_exchange_end(&st->x, st->all_sent);
     take_off(&st->fed); /* `done` may have given credit back */
-    if (st->body.unconsumed > 0 && !c->ending)
-        nghttp2_session_consume_connection(c->session, st->body.unconsumed);
     if (st->body.waiting != NULL)
         h2o_buffer_dispose(&st->body.waiting);
     free(st);
@@ -71,17 +69,81 @@ static void free_stream(struct bw_h2_stream *st)
         c->idle_at = bw_h2_now(c);
 }
 
+static void free_streams(struct bw_http2 *c)
+{
+    while (!h2o_linklist_is_empty(&c->streams)) {
+        h2o_linklist_t *first = c->streams.next;
+
+        free_stream(BW_CONTAINER_OF(first, struct bw_h2_stream, link));
+        BW_ASSERT(c->streams.next != first);
+    }
+}
+
+/* One that was answered whole is done when the kernel has its last bytes (wire.h, 2). */
 static void end_closed(struct bw_http2 *c)
 {
-    while (!h2o_linklist_is_empty(&c->closed)) {
-        h2o_linklist_t *first = c->closed.next;
+    h2o_linklist_t *at = c->closed.next;
 
-        free_stream(BW_CONTAINER_OF(first, struct bw_h2_stream, turn));
-        BW_ASSERT(c->closed.next != first);
+    while (at != &c->closed) {
+        struct bw_h2_stream *st = BW_CONTAINER_OF(at, struct bw_h2_stream, turn);
+
+        at = at->next;
+        if (!c->writing || !st->all_sent)
+            free_stream(st);
     }
 }
 
 /* ---- turns ---- */
+
+static void fire(struct bw_timer *t);
+
+/*
+ * The last request that will be answered is named when nothing is on its way out, so that the name
+ * is right when the frame is packed; a client may repeat all above it (RFC 9113, 6.8).
+ */
+static void say_goaway(struct bw_http2 *c)
+{
+    if (!c->wants_goaway || c->said_goaway || c->ending)
+        return;
+    c->said_goaway = true;
+    c->goaway_last = nghttp2_session_get_last_proc_stream_id(c->session);
+    nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE, c->goaway_last, NGHTTP2_NO_ERROR, NULL, 0);
+}
+
+void bw_h2_want_goaway(struct bw_http2 *c)
+{
+    c->wants_goaway = true;
+    bw_h2_turn_soon(c);
+}
+
+static void read_and_drop(h2o_socket_t *socket, const char *err)
+{
+    struct bw_http2 *c = socket->data;
+
+    h2o_buffer_consume(&socket->input, socket->input->size);
+    if (err != NULL || bw_conn_client_is_done(&c->conn))
+        bw_h2_free(c, BW_CLOSE_SOCKET);
+}
+
+/*
+ * The kernel may have bytes for the client still, and what the client sends now, be it a window for
+ * them, would be answered with RST if the socket were closed: the bytes would be lost.  So we read
+ * on until the client closes, or nothing has moved for a while.
+ */
+static void linger(struct bw_http2 *c)
+{
+    if (c->lingering)
+        return;
+    c->lingering = true;
+    c->ending = true;
+    free_streams(c);
+    bw_next_cancel(&c->go_on);
+    if (!c->conn.tls)
+        shutdown(h2o_socket_get_fd(c->conn.socket), SHUT_WR);
+    c->written_at = bw_h2_now(c);
+    bw_timer_start(c->conn.worker->loop, &c->timer, BW_H2_TICK_MS, fire);
+    h2o_socket_read_start(c->conn.socket, read_and_drop);
+}
 
 static void go_on(struct bw_next *n)
 {
@@ -91,17 +153,28 @@ static void go_on(struct bw_next *n)
 void bw_h2_turn_soon(struct bw_http2 *c)
 {
     c->wants_flush = true;
-    if (!c->turning && !c->writing)
+    if (!c->turning && !c->lingering)
         bw_loop_next(c->conn.worker->loop, &c->go_on, go_on);
 }
 
-/* Is there anything that will happen here still? */
+/* Is everything said?  With an open write there is more to come, and so with a sink that is fed. */
 static bool is_over(const struct bw_http2 *c)
 {
     if (c->writing || nghttp2_session_want_write(c->session))
         return false;
     return c->ending || !nghttp2_session_want_read(c->session) ||
            (c->said_goaway && c->streams_n == 0);
+}
+
+/* Is there work that no callback of the socket would come for? */
+static bool has_work(struct bw_http2 *c)
+{
+    if (!h2o_linklist_is_empty(&c->fed))
+        return true;
+    if (!h2o_linklist_is_empty(&c->ready) && c->running < bw_h2_limits(c)->http2.requests)
+        return true;
+    return !c->writing && (c->wants_flush || !h2o_linklist_is_empty(&c->drained) ||
+                           !h2o_linklist_is_empty(&c->closed));
 }
 
 void bw_h2_turn(struct bw_http2 *c)
@@ -112,20 +185,17 @@ void bw_h2_turn(struct bw_http2 *c)
     bw_h2_feed_bodies(c);
     if (!c->writing) {
         bw_h2_proceed_drained(c);
+        say_goaway(c);
         bw_h2_flush(c);
-        end_closed(c); /* their last bytes have just been written */
-        bw_h2_start_ready(c);
     }
     c->turning = false;
     if (is_over(c))
-        bw_h2_free(c, BW_CLOSE_SOCKET);
-    else if (c->wants_flush)
+        linger(c);
+    else if (has_work(c))
         bw_h2_turn_soon(c);
 }
 
 /* ---- clocks ---- */
-
-static void fire(struct bw_timer *t);
 
 void bw_h2_tick_on(struct bw_http2 *c)
 {
@@ -135,19 +205,22 @@ void bw_h2_tick_on(struct bw_http2 *c)
     bw_timer_start(c->conn.worker->loop, &c->timer, BW_H2_TICK_MS, fire);
 }
 
-static bool socket_moves(struct bw_http2 *c, uint64_t now)
+static bool socket_moved_within(struct bw_http2 *c, uint64_t now, uint64_t ms)
 {
-    uint64_t acked;
+    uint64_t acked = bw_acked(h2o_socket_get_fd(c->conn.socket));
 
-    if (!c->writing) {
-        c->written_at = now;
-        return true;
-    }
-    acked = bw_acked(h2o_socket_get_fd(c->conn.socket));
     if (acked != c->acked)
         c->written_at = now;
     c->acked = acked;
-    return now - c->written_at < (uint64_t)bw_h2_limits(c)->send_timeout_ms;
+    return now - c->written_at < ms;
+}
+
+static bool socket_moves(struct bw_http2 *c, uint64_t now)
+{
+    if (c->writing)
+        return socket_moved_within(c, now, (uint64_t)bw_h2_limits(c)->send_timeout_ms);
+    c->written_at = now;
+    return true;
 }
 
 /* With a window, a stream that does not move waits for others to be sent before it (RFC 9218, 10);
@@ -195,12 +268,20 @@ static bool body_moves(struct bw_h2_stream *st, uint64_t now)
     return true;
 }
 
+/* No place becomes free: the client may ask elsewhere (RFC 9113, 8.7). */
+static bool waits_too_long(const struct bw_h2_stream *st, uint64_t now)
+{
+    return now - st->read_at >= (uint64_t)bw_h2_limits(st->conn)->send_timeout_ms;
+}
+
 static void look_at_streams(struct bw_http2 *c, uint64_t now)
 {
     for (h2o_linklist_t *at = c->streams.next; at != &c->streams; at = at->next) {
         struct bw_h2_stream *st = BW_CONTAINER_OF(at, struct bw_h2_stream, link);
 
-        if (st->stage != H2_RUNS)
+        if (st->stage == H2_READY && waits_too_long(st, now))
+            bw_h2_reset(st, NGHTTP2_REFUSED_STREAM);
+        if (st->stage != H2_RUNS || st->was_reset)
             continue;
         if (!response_moves(st, now)) {
             count(c, BW_C_SEND_TIMEOUT);
@@ -236,14 +317,12 @@ static void wait_idle(struct bw_http2 *c, uint64_t now)
     bw_h2_tick_on(c); /* until the goodbye is taken */
 }
 
-void bw_h2_say_goaway(struct bw_http2 *c)
+static void linger_on(struct bw_http2 *c, uint64_t now)
 {
-    if (c->said_goaway || c->ending)
-        return;
-    c->said_goaway = true;
-    nghttp2_submit_goaway(c->session, NGHTTP2_FLAG_NONE,
-                          nghttp2_session_get_last_proc_stream_id(c->session), NGHTTP2_NO_ERROR,
-                          NULL, 0);
+    if (socket_moved_within(c, now, LINGER_MS))
+        bw_timer_start(c->conn.worker->loop, &c->timer, BW_H2_TICK_MS, fire);
+    else
+        bw_h2_free(c, BW_CLOSE_CUT);
 }
 
 static void fire(struct bw_timer *t)
@@ -251,6 +330,10 @@ static void fire(struct bw_timer *t)
     struct bw_http2 *c = BW_CONTAINER_OF(t, struct bw_http2, timer);
     uint64_t now = bw_h2_now(c);
 
+    if (c->lingering) {
+        linger_on(c, now);
+        return;
+    }
     if (!socket_moves(c, now)) {
         count(c, BW_C_SEND_TIMEOUT);
         bw_h2_free(c, BW_CLOSE_CUT);
@@ -262,7 +345,7 @@ static void fire(struct bw_timer *t)
         return;
     }
     if (c->draining) /* the notice had a second to arrive (RFC 9113, 6.8) */
-        bw_h2_say_goaway(c);
+        bw_h2_want_goaway(c);
     if (c->streams_n == 0 && !c->writing && c->head_at == 0 && !c->ending) {
         wait_idle(c, now);
     } else {
@@ -290,12 +373,7 @@ void bw_h2_free(struct bw_http2 *c, enum bw_close how)
     bw_timer_stop(&c->timer);
     c->ending = true;
     c->turning = true; /* what the steps say to us now starts nothing */
-    while (!h2o_linklist_is_empty(&c->streams)) {
-        h2o_linklist_t *first = c->streams.next;
-
-        free_stream(BW_CONTAINER_OF(first, struct bw_h2_stream, link));
-        BW_ASSERT(c->streams.next != first);
-    }
+    free_streams(c);
     bw_next_cancel(&c->go_on);
     nghttp2_session_del(c->session);
     free(c->inflight);
@@ -309,6 +387,8 @@ static void drain(struct bw_conn *conn)
     struct bw_http2 *c = BW_CONTAINER_OF(conn, struct bw_http2, conn);
 
     c->draining = true;
+    if (c->lingering)
+        return;
     if (c->streams_n == 0)
         bw_h2_end(c, NGHTTP2_NO_ERROR);
     else

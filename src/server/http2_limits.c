@@ -16,7 +16,7 @@ enum {
     RESET_COST = 2,
     REFILLS = 10,        /* a full account of control frames in so many seconds */
     BYTES_A_TOKEN = 256, /* a window is opened for bytes that were sent */
-    REQUEST_TOKENS = 10,
+    REQUEST_TOKENS = 14,
 };
 
 void bw_h2_limits_init(struct bw_http2 *c)
@@ -43,13 +43,13 @@ static int64_t cost_of(const nghttp2_frame_hd *hd)
     switch (hd->type) {
     case NGHTTP2_DATA:
         return hd->length == 0 && (hd->flags & NGHTTP2_FLAG_END_STREAM) == 0 ? 10 : 0;
-    case NGHTTP2_HEADERS:
     case NGHTTP2_RST_STREAM:
         return 0;
     case NGHTTP2_PRIORITY:
     case NGHTTP2_PRIORITY_UPDATE:
     case NGHTTP2_WINDOW_UPDATE:
         return 1;
+    case NGHTTP2_HEADERS: /* trailers, or for no stream; a request brings more than it costs */
     case NGHTTP2_CONTINUATION:
         return 4;
     case NGHTTP2_SETTINGS:
@@ -64,28 +64,36 @@ static void refill(struct bw_http2 *c)
     int64_t full = bw_h2_limits(c)->http2.control_frames;
     uint64_t now = bw_h2_now(c);
 
-    c->control_left += (int64_t)(now - c->control_at) * full / (REFILLS * INT64_C(1000));
+    int64_t earned = (int64_t)(now - c->control_at) * full / (REFILLS * INT64_C(1000));
+
+    c->control_left += earned;
     c->control_left += (int64_t)(c->packed / BYTES_A_TOKEN);
     c->packed %= BYTES_A_TOKEN;
-    c->control_at = now;
-    if (c->control_left > full)
+    /* the rest of a token is not lost, however often we come by */
+    c->control_at += (uint64_t)(earned * REFILLS * INT64_C(1000) / full);
+    if (c->control_left > full) {
         c->control_left = full;
+        c->control_at = now;
+    }
 }
 
 bool bw_h2_allows_frame(struct bw_http2 *c, const nghttp2_frame_hd *hd)
 {
     int64_t cost = cost_of(hd);
 
-    if (hd->type == NGHTTP2_HEADERS)
-        c->control_left += REQUEST_TOKENS;
     if (cost == 0)
         return !c->ending;
-    if (c->control_left < cost || c->control_at != bw_h2_now(c))
+    if (c->control_left < cost)
         refill(c);
     c->control_left -= cost;
     if (c->control_left < 0)
         calm_down(c, BW_C_HTTP2_CONTROL_FLOOD, "control frames", "http2.control_frames");
     return !c->ending;
+}
+
+void bw_h2_pay_request(struct bw_http2 *c)
+{
+    c->control_left += REQUEST_TOKENS;
 }
 
 bool bw_h2_allows_reset(struct bw_http2 *c)

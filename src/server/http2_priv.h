@@ -28,8 +28,9 @@
 enum {
     BW_H2_FRAME_MAX = 16384 + 9 + 1,       /* the largest that nghttp2 hands over at once */
     BW_H2_BURST_MAX = 128 * 1024,          /* bytes written in one round of the loop */
-    BW_H2_STREAM_WINDOW = 64 * 1024 - 1,   /* of a body that nobody asked for yet */
-    BW_H2_CONNECTION_WINDOW = 1024 * 1024, /* of all bodies that wait for their sinks */
+    BW_H2_STREAM_WINDOW = 16 * 1024,       /* of a body that nobody asked for yet */
+    BW_H2_STREAM_WINDOW_MAX = 64 * 1024,   /* of one that has a sink */
+    BW_H2_CONNECTION_WINDOW = 1024 * 1024, /* given back at once: the streams' windows count */
     BW_H2_HEAD_OUT_MAX = 128 * 1024,
     BW_H2_TICK_MS = 1000,
     BW_H2_PIECES = 4, /* of a send, that need no memory of their own */
@@ -59,11 +60,14 @@ struct bw_h2_stream {
     int32_t id;
     enum h2_stage stage;
     enum h2_responding responding;
-    bool started;   /* the steps have had it: it has a place of limits.http2.requests */
-    bool ends;      /* the client has sent all of it */
-    bool too_large; /* the head: its fields are not kept any more */
-    bool all_sent;  /* the frame with our END_STREAM is out */
-    bool deferred;  /* nghttp2 waits for resume_data */
+    bool started;     /* the steps have had it: it has a place of limits.http2.requests */
+    bool ends;        /* the client has sent all of it */
+    bool too_large;   /* the head: its fields are not kept any more */
+    bool all_sent;    /* the frame with our END_STREAM is out */
+    bool deferred;    /* nghttp2 waits for resume_data */
+    bool was_reset;   /* by us */
+    bool prioritised; /* the client sent a PRIORITY_UPDATE */
+    uint64_t read_at; /* when its head was whole; the loop's milliseconds */
 
     struct bw_http2_head head;
     size_t fields_cap, fields_n, head_bytes;
@@ -87,8 +91,9 @@ struct bw_h2_stream {
         h2o_buffer_t *waiting;     /* bytes without credit */
         uint64_t received;
         size_t outstanding; /* with the sink */
-        size_t unconsumed;  /* bytes that count against the windows still */
-        bool dropped;       /* nobody wants it */
+        size_t unconsumed;  /* bytes that count against the stream's window still */
+        bool feeding;
+        bool dropped; /* nobody wants it */
         enum bw_reason failed;
         uint64_t window_at, window_bytes; /* the clock of the least rate */
     } body;
@@ -110,8 +115,10 @@ struct bw_http2 {
     bool writing;
     bool wants_flush;
     bool ending; /* no more is read: when all is written, close */
-    bool draining, said_goaway;
-    char *inflight; /* clear text: what is being written; malloc'd */
+    bool draining, wants_goaway, said_goaway;
+    bool lingering;      /* all is said and written: read and drop until the client closes */
+    int32_t goaway_last; /* what GOAWAY named: nothing above it is begun */
+    char *inflight;      /* clear text: what is being written; malloc'd */
     struct {
         char *base; /* BW_WIRE_OUT_MAX bytes; of use in bw_h2_flush() only */
         size_t n, enough;
@@ -127,6 +134,7 @@ struct bw_http2 {
     uint64_t bytes_sent; /* of all bodies */
     uint64_t idle_at;    /* since when there is no stream; the loop's milliseconds */
     uint64_t head_at;    /* since when a head is incomplete, 0: none is */
+    int32_t head_stream; /* whose */
     uint64_t acked;      /* of the socket, at the last tick */
     uint64_t written_at; /* when it moved */
 
@@ -163,7 +171,7 @@ void bw_h2_put(h2o_linklist_t *list, h2o_linklist_t *link);
 void bw_h2_end(struct bw_http2 *c, uint32_t code);
 
 /* The last request has begun; what is open is answered, then the connection closes. */
-void bw_h2_say_goaway(struct bw_http2 *c);
+void bw_h2_want_goaway(struct bw_http2 *c);
 
 /* ---- http2_read.c ---- */
 void bw_h2_reading(nghttp2_session_callbacks *callbacks);
@@ -194,6 +202,8 @@ void bw_h2_flush(struct bw_http2 *c);
 void bw_h2_reset(struct bw_h2_stream *st, uint32_t code);
 /* More bytes for a stream whose response has begun; they live until they are packed. */
 void bw_h2_send_pieces(struct bw_h2_stream *st, const h2o_iovec_t *bufs, size_t n, bool last);
+/* A copy that lives as long as the stream. */
+struct bw_slice bw_h2_kept(struct bw_h2_stream *st, struct bw_slice s);
 /* The head of `reply`, with a body behind it or not. */
 void bw_h2_submit_head(struct bw_h2_stream *st, const struct bw_reply *reply, bool has_body);
 
@@ -201,7 +211,10 @@ void bw_h2_submit_head(struct bw_h2_stream *st, const struct bw_reply *reply, bo
 void bw_h2_limits_init(struct bw_http2 *c);
 /* A frame begins: may this client send one more of its kind?  False: it is told to calm down. */
 bool bw_h2_allows_frame(struct bw_http2 *c, const nghttp2_frame_hd *hd);
+/* A stream ends by an error of the client's, or because it wants so. */
 bool bw_h2_allows_reset(struct bw_http2 *c);
+/* A request begins. */
+void bw_h2_pay_request(struct bw_http2 *c);
 /* Too many fields, or too large ones, for a head that would be refused anyway. */
 void bw_h2_head_flood(struct bw_http2 *c);
 /* A stream ended as it should. */

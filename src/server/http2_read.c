@@ -50,7 +50,7 @@ static void new_stream(struct bw_http2 *c, int32_t id)
     h2o_linklist_insert(&c->streams, &st->link);
     c->streams_n++;
     c->requests++;
-    c->head_at = bw_h2_now(c);
+    bw_h2_pay_request(c);
     nghttp2_session_set_stream_user_data(c->session, id, st);
     bw_h2_tick_on(c);
 }
@@ -65,10 +65,10 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *f, vo
     struct bw_http2 *c = user;
 
     (void)session;
+    c->head_at = bw_h2_now(c); /* also trailers have to end */
+    c->head_stream = f->hd.stream_id;
     if (is_request(f))
         new_stream(c, f->hd.stream_id);
-    else /* trailers: they have to end, too */
-        c->head_at = bw_h2_now(c);
     return 0;
 }
 
@@ -168,6 +168,13 @@ static void join_cookies(struct bw_h2_stream *st)
 
 static void head_is_whole(struct bw_h2_stream *st)
 {
+    struct bw_http2 *c = st->conn;
+
+    if (c->said_goaway && st->id > c->goaway_last) { /* we said that it would not be begun */
+        bw_h2_reset(st, NGHTTP2_REFUSED_STREAM);
+        return;
+    }
+    st->read_at = bw_h2_now(c);
     st->stage = H2_READY;
     bw_h2_put(&st->conn->ready, &st->turn);
 }
@@ -190,6 +197,27 @@ static int on_unknown(nghttp2_session *session, void **payload, const nghttp2_fr
     return NGHTTP2_ERR_CANCEL;
 }
 
+static void note_priority(struct bw_http2 *c, const nghttp2_frame *f)
+{
+    const nghttp2_ext_priority_update *update = f->ext.payload;
+    struct bw_h2_stream *st = bw_h2_stream(c, update->stream_id);
+
+    if (st != NULL)
+        st->prioritised = true;
+}
+
+/* nghttp2 answers it with a reset, or a GOAWAY: provoked resets are the client's (CVE-2025-8671).
+ */
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *f, int why, void *user)
+{
+    struct bw_http2 *c = user;
+
+    (void)session, (void)why;
+    if (f->hd.type == NGHTTP2_HEADERS && f->hd.stream_id == c->head_stream)
+        c->head_at = 0;
+    return bw_h2_allows_reset(c) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *f, void *user)
 {
     struct bw_http2 *c = user;
@@ -198,6 +226,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *f, void *user
     (void)session;
     if (f->hd.type == NGHTTP2_RST_STREAM && !bw_h2_allows_reset(c))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (f->hd.type == NGHTTP2_PRIORITY_UPDATE)
+        note_priority(c, f);
     if (f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA)
         return 0;
     if (f->hd.type == NGHTTP2_HEADERS)
@@ -222,10 +252,9 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     h2o_iovec_t room;
 
     (void)flags;
-    if (st == NULL) {
-        nghttp2_session_consume(session, id, n);
+    nghttp2_session_consume_connection(session, n);
+    if (st == NULL)
         return 0;
-    }
     st->body.received += n;
     st->body.window_bytes += n;
     st->body.unconsumed += n;
@@ -247,10 +276,10 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     struct bw_http2 *c = user;
     struct bw_h2_stream *st = bw_h2_stream(c, id);
 
+    if (id == c->head_stream)
+        c->head_at = 0;
     if (st == NULL)
         return 0;
-    if (st->stage == H2_HEAD)
-        c->head_at = 0;
     if (st->all_sent && code == NGHTTP2_NO_ERROR)
         bw_h2_ended_well(c);
     nghttp2_session_set_stream_user_data(session, id, NULL);
@@ -267,6 +296,7 @@ void bw_h2_reading(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 }
@@ -287,7 +317,7 @@ static void start(struct bw_h2_stream *st)
     uint32_t last = bw_h2_limits(st->conn)->requests_per_connection;
 
     if (last != 0 && st->conn->requests >= last)
-        bw_h2_say_goaway(st->conn);
+        bw_h2_want_goaway(st->conn);
     st->stage = H2_RUNS;
     st->started = true;
     st->conn->running++;
@@ -328,10 +358,9 @@ void bw_h2_consume(struct bw_h2_stream *st, size_t n)
 
     BW_ASSERT(n <= st->body.unconsumed);
     st->body.unconsumed -= n;
-    if (st->stage == H2_CLOSED)
-        nghttp2_session_consume_connection(session, n);
-    else
-        nghttp2_session_consume(session, st->id, n);
+    if (st->stage == H2_CLOSED || n == 0)
+        return;
+    nghttp2_session_consume_stream(session, st->id, n);
     bw_h2_turn_soon(st->conn);
 }
 
@@ -367,11 +396,13 @@ static void feed_sink(struct bw_h2_stream *st)
 {
     size_t n;
 
+    st->body.feeding = true;
     while (st->body.sink != NULL && (n = credit_of(st)) > 0) {
         st->body.outstanding += n;
         st->body.sink->data(st->body.sink, bw_slice(st->body.waiting->bytes, n));
         h2o_buffer_consume(&st->body.waiting, n);
     }
+    st->body.feeding = false;
 }
 
 static void feed(struct bw_h2_stream *st)
@@ -423,7 +454,7 @@ void bw_h2_body_start(struct bw_exchange *x, struct bw_body_sink *sink)
     }
     if (!st->ends && st->stage == H2_RUNS && sink->window > BW_H2_STREAM_WINDOW)
         nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, st->id,
-                                              (int32_t)sink->window);
+                                              BW_H2_STREAM_WINDOW_MAX);
     bw_h2_put(&c->fed, &st->fed);
     bw_h2_turn_soon(c);
 }
@@ -435,8 +466,10 @@ void bw_h2_body_consumed(struct bw_exchange *x, size_t n)
     BW_ASSERT(n <= st->body.outstanding);
     st->body.outstanding -= n;
     bw_h2_consume(st, n);
-    if (st->responding != H2_GONE)
-        bw_h2_put(&st->conn->fed, &st->fed);
+    if (st->responding == H2_GONE || st->body.feeding)
+        return;
+    bw_h2_put(&st->conn->fed, &st->fed);
+    bw_h2_turn_soon(st->conn);
 }
 
 /* ---- the input ---- */

@@ -24,7 +24,8 @@ struct bw_h2_tunnel {
     h2o_socket_t *socket;  /* our end of the pair */
     size_t sending;        /* bytes of socket->input that are the stream's pieces */
     h2o_buffer_t *writing; /* bytes of the client's on their way into the socket, or NULL */
-    bool closed;           /* the other end is gone */
+    bool closed;           /* the other end says no more */
+    bool deaf;             /* nor does it listen */
     h2o_socket_t *other;   /* until the turn that gives it away */
     bw_upgraded_fn upgraded;
     void *ctx;
@@ -90,10 +91,8 @@ static void on_written(h2o_socket_t *socket, const char *err)
 
     h2o_buffer_dispose(&t->writing);
     bw_h2_consume(st, n);
-    if (err != NULL)
-        bw_h2_reset(st, NGHTTP2_CONNECT_ERROR);
-    else
-        bw_h2_tunnel_data(st);
+    t->deaf = t->deaf || err != NULL; /* what it said before may be on its way still */
+    bw_h2_tunnel_data(st);
 }
 
 /* The exchange ends here, the stream goes on. */
@@ -104,6 +103,8 @@ static void give_away(struct bw_h2_stream *st)
     void (*done)(struct bw_exchange *, bool) = st->x.done;
 
     t->other = NULL;
+    st->started = false; /* others may have its place: it can stay for hours */
+    st->conn->running--;
     st->x.done = NULL;
     st->x.req._generator = NULL;
     done(&st->x, true);
@@ -123,6 +124,13 @@ void bw_h2_tunnel_data(struct bw_h2_stream *st)
     if (st->body.waiting == NULL || st->body.waiting->size == 0) {
         if (st->ends)
             shutdown(h2o_socket_get_fd(t->socket), SHUT_WR);
+        return;
+    }
+    if (t->deaf) {
+        size_t n = st->body.waiting->size;
+
+        h2o_buffer_consume(&st->body.waiting, n);
+        bw_h2_consume(st, n);
         return;
     }
     t->writing = st->body.waiting; /* what comes meanwhile may not move it */
@@ -162,6 +170,20 @@ static struct bw_h2_tunnel *new_tunnel(struct bw_h2_stream *st)
     return t;
 }
 
+/* The reply's are of the exchange, which ends before they are packed. */
+static struct bw_fields copy_fields(struct bw_h2_stream *st, const struct bw_fields *fields)
+{
+    struct bw_fields copy = *fields;
+
+    copy.v = h2o_mem_alloc_pool(&st->x.req.pool, (fields->n + 1) * sizeof(*copy.v));
+    for (size_t i = 0; i < fields->n; i++) {
+        copy.v[i] = fields->v[i];
+        copy.v[i].name = bw_h2_kept(st, fields->v[i].name);
+        copy.v[i].value = bw_h2_kept(st, fields->v[i].value);
+    }
+    return copy;
+}
+
 /* 200 is to a WebSocket here what 101 is in HTTP/1.1 (RFC 8441, 5); the rest is for the turn,
  * outside of the steps' call. */
 void bw_h2_upgrade(struct bw_exchange *x, bw_upgraded_fn upgraded, void *ctx)
@@ -180,6 +202,7 @@ void bw_h2_upgrade(struct bw_exchange *x, bw_upgraded_fn upgraded, void *ctx)
     st->tunnel->ctx = ctx;
     reply.status = 200;
     reply.length = BW_LENGTH_UNKNOWN;
+    reply.fields = copy_fields(st, &x->reply->fields);
     bw_h2_submit_head(st, &reply, true);
     st->responding = H2_STREAMING;
     st->out.left = BW_LENGTH_UNKNOWN;

@@ -123,7 +123,7 @@ void bw_h2_informational(struct bw_exchange *x, int status, const struct bw_fiel
     bw_h2_turn_soon(st->conn);
 }
 
-static struct bw_slice kept(struct bw_h2_stream *st, struct bw_slice s)
+struct bw_slice bw_h2_kept(struct bw_h2_stream *st, struct bw_slice s)
 {
     char *base = h2o_mem_alloc_pool(&st->x.req.pool, s.len + 1);
 
@@ -138,8 +138,8 @@ void bw_h2_trailers(struct bw_exchange *x, const struct bw_fields *fields)
     size_t n = put_fields(nv, 0, fields);
 
     for (size_t i = 0; i < n; i++)
-        nv[i] = nv_of(kept(st, bw_slice((char *)nv[i].name, nv[i].namelen)),
-                      kept(st, bw_slice((char *)nv[i].value, nv[i].valuelen)));
+        nv[i] = nv_of(bw_h2_kept(st, bw_slice((char *)nv[i].name, nv[i].namelen)),
+                      bw_h2_kept(st, bw_slice((char *)nv[i].value, nv[i].valuelen)));
     st->out.trailers = nv;
     st->out.trailers_n = n;
 }
@@ -215,8 +215,9 @@ static ssize_t pack(nghttp2_session *session, int32_t id, uint8_t *buf, size_t r
 
 void bw_h2_reset(struct bw_h2_stream *st, uint32_t code)
 {
-    if (st->stage == H2_CLOSED)
+    if (st->stage == H2_CLOSED || st->was_reset)
         return;
+    st->was_reset = true;
     nghttp2_submit_rst_stream(st->conn->session, NGHTTP2_FLAG_NONE, st->id, code);
     bw_h2_turn_soon(st->conn);
 }
@@ -281,7 +282,8 @@ static void prefer_small(struct bw_h2_stream *st, size_t bytes)
 {
     nghttp2_extpri sooner = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY - 1, .inc = 0};
 
-    if (bytes <= SMALL_MAX && bw_fields_find(&st->x.head.fields, BW_F_PRIORITY) == NULL)
+    if (bytes <= SMALL_MAX && !st->prioritised &&
+        bw_fields_find(&st->x.head.fields, BW_F_PRIORITY) == NULL)
         (void)nghttp2_session_change_extpri_stream_priority(st->conn->session, st->id, &sooner, 0);
 }
 
@@ -454,8 +456,8 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *f, void 
     struct bw_http2 *c = user;
     struct bw_h2_stream *st;
 
-    if (f->hd.type == NGHTTP2_RST_STREAM && f->rst_stream.error_code != NGHTTP2_NO_ERROR)
-        (void)bw_h2_allows_reset(c);
+    if (f->hd.type == NGHTTP2_RST_STREAM && f->rst_stream.error_code == NGHTTP2_PROTOCOL_ERROR)
+        (void)bw_h2_allows_reset(c); /* a body against its length: nghttp2 says nothing of it */
     if ((f->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0 ||
         (f->hd.type != NGHTTP2_DATA && f->hd.type != NGHTTP2_HEADERS))
         return 0;

@@ -197,7 +197,10 @@ static void on_head(void *ctx, const struct bw_response_head *head)
     struct passing *p = ctx;
     struct bw_request *rq = p->rq;
 
-    if (!make_reply(p, head, false)) {
+    /* to an extended CONNECT a 2xx says that the tunnel is there (RFC 8441, 5); it is not */
+    bool is_lie = rq->x->head.connect && head->status >= 200 && head->status < 300;
+
+    if (is_lie || !make_reply(p, head, false)) {
         bw_fetch_cancel(p->fetch);
         fail(p, BW_REASON_BAD_RESPONSE);
         return;

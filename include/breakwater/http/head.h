@@ -41,6 +41,7 @@ struct bw_request_head {
     bool keep_alive;      /* may the connection be used again, as far as the client says */
     bool expect_continue; /* HTTP/1.1 only */
     bool upgrade;         /* Connection: upgrade with an Upgrade field, HTTP/1.1 only */
+    bool connect;         /* HTTP/2's extended CONNECT: a 2xx would say that it was done */
 };
 
 struct bw_response_head {
