@@ -20,6 +20,7 @@ from vocabulary.origin import Answer, Origin
 
 
 def pytest_addoption(parser):
+    parser.addoption("--http2", action="store_true", help="all scenarios over HTTP/2, where it is not said how")
     parser.addoption("--long", action="store_true", help="also the scenarios marked long: minutes, gigabytes")
 
 
@@ -62,11 +63,24 @@ def origin(origins):
 
 
 @pytest.fixture
-def edges(tmp_path):
+def protocol(request):
+    """How requests are made: by what the module's PROTOCOLS names, one after the other."""
+    return getattr(request, "param", "HTTP/2" if request.config.getoption("--http2") else "HTTP/1.1")
+
+
+def pytest_generate_tests(metafunc):
+    protocols = getattr(metafunc.module, "PROTOCOLS", None)
+    if protocols is not None and "protocol" in metafunc.fixturenames:
+        metafunc.parametrize("protocol", protocols, indirect=True)
+
+
+@pytest.fixture
+def edges(tmp_path, protocol):
     """Makes edges, and ends them in good order."""
     made = []
 
     def make(origin=None, **settings):
+        settings.setdefault("protocol", protocol)
         made.append(Edge(tmp_path / f"edge-{len(made)}", origin, **settings))
         return made[-1]
     yield make

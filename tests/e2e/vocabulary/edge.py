@@ -15,6 +15,7 @@ import threading
 import time
 import urllib.parse
 
+from .http2 import Http2
 from .wire import DEADLINE, Broken, Client, request, until
 
 BINARY = os.environ.get("BREAKWATER", "build/breakwater")
@@ -50,7 +51,8 @@ def merged(base, more):
 
 
 class Edge:
-    def __init__(self, folder, origin=None, **settings):
+    def __init__(self, folder, origin=None, protocol="HTTP/1.1", **settings):
+        self.protocol = protocol  # that requests are made by, where nothing else is said
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port, self.admin_port = free_port(), free_port()
@@ -82,7 +84,15 @@ class Edge:
 
     def write(self):
         # JSON is YAML
-        self.file.write_text(json.dumps(self.config, indent=2) + "\n")
+        config = self.config
+        if self.protocol == "HTTP/2":
+            config = config | {"listen": [self.listens_for_http2(one) for one in config["listen"]]}
+        self.file.write_text(json.dumps(config, indent=2) + "\n")
+
+    @staticmethod
+    def listens_for_http2(listener):
+        """With prior knowledge in clear text; over TLS it is so anyway."""
+        return {"http2": "on"} | (listener if isinstance(listener, dict) else {"address": listener})
 
     def start(self):
         self.write()
@@ -186,13 +196,13 @@ class Edge:
 
     # --- requests
 
-    def connect(self, address=None, **options):
+    def connect(self, address=None, client=Client, **options):
         options.setdefault("tls", self.tls)
         if options["tls"] is not None:
             options.setdefault("server_name", "edge.test")
         options.setdefault("timeout", DEADLINE * SLOW)
         self.running()
-        return Client(address or self.address, **options)
+        return client(address or self.address, **options)
 
     def request(self, method, target, headers=(), body=None, host="edge.test", version="HTTP/1.1", settle=True,
                 **options):
@@ -200,9 +210,13 @@ class Edge:
 
         What was fetched to be stored is in the store when this returns, unless a fill is being held up.
         """
-        with self.connect(**options) as client:
-            client.send(request(method, target, headers, body, host, version))
-            page = client.page(method)
+        if self.protocol == "HTTP/2" and version == "HTTP/1.1":
+            with self.connect(client=Http2, **options) as client:
+                page = client.ask(method, target, headers, body, host)
+        else:
+            with self.connect(**options) as client:
+                client.send(request(method, target, headers, body, host, version))
+                page = client.page(method)
         if settle and page.cache_status.get("stored"):
             self.settles()
         return page

@@ -9,9 +9,11 @@ import re
 import select
 import socket
 import ssl
+import threading
 import time
 
 DEADLINE = 10.0
+_contexts = threading.Lock()  # ALPN is asked for by the context, which others use, too
 
 
 class Broken(Exception):
@@ -127,7 +129,7 @@ def request(method, target, headers=(), body=None, host="edge.test", version="HT
 class Client:
     """One connection to Breakwater."""
 
-    def __init__(self, address, tls=None, server_name=None, timeout=DEADLINE, source=None, first=b""):
+    def __init__(self, address, tls=None, server_name=None, timeout=DEADLINE, source=None, first=b"", alpn=()):
         family = (socket.AF_UNIX if isinstance(address, str)
                   else socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.socket = socket.socket(family, socket.SOCK_STREAM)
@@ -140,7 +142,10 @@ class Client:
         if first:  # a PROXY line comes before the handshake
             self.socket.sendall(first)
         if tls is not None:
-            self.socket = tls.wrap_socket(self.socket, server_hostname=server_name)
+            with _contexts:
+                tls.set_alpn_protocols(list(alpn))
+                self.socket = tls.wrap_socket(self.socket, server_hostname=server_name, do_handshake_on_connect=False)
+            self.socket.do_handshake()
         self.buffer = b""
         self.ended = False
 
