@@ -115,6 +115,18 @@ TEST(a_large_body_comes_whole)
     assert_int_equal(seen.proceeds, 63);
 }
 
+TEST(a_large_body_comes_whole_through_a_large_window)
+{
+    struct h2_stream *s;
+
+    open_session(1 << 30);
+    nghttp2_session_set_local_window_size(client.session, NGHTTP2_FLAG_NONE, 0, 1 << 30);
+    s = get("/big");
+    WAIT_FOR(s->closed);
+    assert_int_equal(s->body_n, 64 * sizeof(filler));
+    assert_int_equal(seen.complete, 1);
+}
+
 TEST(a_large_body_does_not_hold_up_a_small_one)
 {
     struct h2_stream *large, *small;
@@ -738,6 +750,7 @@ int main(void)
         RUN_HERE(trailers_come_behind_the_body),
         RUN_HERE(early_hints_come_before_the_response_and_not_behind),
         RUN_HERE(a_large_body_comes_whole),
+        RUN_HERE(a_large_body_comes_whole_through_a_large_window),
         RUN_HERE(a_large_body_does_not_hold_up_a_small_one),
         RUN_HERE(a_response_that_falls_short_is_reset),
         RUN_HERE(a_response_that_gives_up_is_reset),
