@@ -26,6 +26,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes or gigabytes; run by make e2e-long")
+    config.addinivalue_line("markers", "http1: says what only HTTP/1.1 can say")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
 
@@ -65,12 +66,15 @@ def origin(origins):
 @pytest.fixture
 def protocol(request):
     """How requests are made: by what the module's PROTOCOLS names, one after the other."""
+    if request.node.get_closest_marker("http1"):
+        return "HTTP/1.1"
     return getattr(request, "param", "HTTP/2" if request.config.getoption("--http2") else "HTTP/1.1")
 
 
 def pytest_generate_tests(metafunc):
     protocols = getattr(metafunc.module, "PROTOCOLS", None)
-    if protocols is not None and "protocol" in metafunc.fixturenames:
+    is_http1 = any(mark.name == "http1" for mark in metafunc.definition.iter_markers())
+    if protocols is not None and "protocol" in metafunc.fixturenames and not is_http1:
         metafunc.parametrize("protocol", protocols, indirect=True)
 
 

@@ -102,6 +102,7 @@ def test_a_line_tells_the_request_and_its_outcome(edge, origin):
     assert line["bytes"] >= 6
 
 
+@pytest.mark.http1
 @pytest.mark.parametrize("form", ["json", "combined"])
 @pytest.mark.parametrize("field", ["User-Agent", "Referer", "X-Forwarded-For", "Cookie", "X-Request-Id"])
 def test_a_line_cannot_be_forged(edge, origin, field, form):
@@ -183,6 +184,7 @@ def test_what_was_refused_is_logged_too(edge):
     assert line["outcome"] == "refused"
 
 
+@pytest.mark.http1
 def test_the_combined_format(edge, origin):
     edge.configure(log={"access": {"format": "combined"}})
     origin.serves("/news", "monday", cache_control="max-age=60")

@@ -1,6 +1,8 @@
 """What stands around a response: 1xx before it, trailers behind it, HEAD without it."""
 from vocabulary.wire import request
 
+PROTOCOLS = ["HTTP/1.1", "HTTP/2"]
+
 
 def test_early_hints_and_processing_are_passed_on(edge, origin):
     origin.serves("/news", "today", interim=[

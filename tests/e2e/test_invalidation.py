@@ -1,6 +1,8 @@
 """Unsafe methods make stored answers invalid (RFC 9111, 4.4)."""
 import pytest
 
+PROTOCOLS = ["HTTP/1.1", "HTTP/2"]
+
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_a_change_makes_the_stored_page_invalid(edge, origin, method):

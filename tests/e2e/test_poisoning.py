@@ -37,6 +37,7 @@ def test_any_other_field_is_passed_on(edge, origin, name):
     assert origin.last("/news").headers[name] == '"word"'
 
 
+@pytest.mark.http1
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Via",
                                   "Surrogate-Capability"])
 def test_connection_cannot_remove_what_we_say(edge, origin, name):
@@ -112,6 +113,7 @@ def test_a_change_by_one_way_makes_the_page_of_every_way_invalid(edge, origin):
         assert edge.get("/news", headers=way).cache == "miss"
 
 
+@pytest.mark.http1
 def test_fields_that_connection_names_stay_here(edge, origin):
     origin.serves("/news", "today")
 
@@ -122,6 +124,7 @@ def test_fields_that_connection_names_stay_here(edge, origin):
     assert "keep-alive" not in seen
 
 
+@pytest.mark.http1
 @pytest.mark.parametrize("name", ["Host", "Content-Length", "Authorization", "Cookie"])
 def test_connection_cannot_remove_what_matters(edge, origin, name):
     origin.serves("/news", "today")
@@ -243,6 +246,7 @@ def test_hosts_are_different_pages(edge, origin):
     assert {r.headers["host"] for r in origin.requests("/news")} == {"a.test", "b.test", "a.test:8080"}
 
 
+@pytest.mark.http1
 @pytest.mark.parametrize("target", ["http://edge.test/news", "https://edge.test/news"])
 def test_the_scheme_is_that_of_the_connection(edge, origin, target):
     origin.serves("/news", "today", cache_control="max-age=60")

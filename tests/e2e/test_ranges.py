@@ -3,6 +3,8 @@ import re
 
 import pytest
 
+PROTOCOLS = ["HTTP/1.1", "HTTP/2"]
+
 BODY = bytes(i % 251 for i in range(200_000))
 
 

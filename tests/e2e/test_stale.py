@@ -1,6 +1,8 @@
 """What may be served past its time, and what may not (RFC 5861; RFC 9111, 4.2.4)."""
 import pytest
 
+PROTOCOLS = ["HTTP/1.1", "HTTP/2"]
+
 
 def test_one_refresh_runs_however_many_ask(edge, origin, clock):
     origin.serves("/news", "monday", cache_control="max-age=60, stale-while-revalidate=30")

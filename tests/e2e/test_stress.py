@@ -7,8 +7,9 @@ import random
 import time
 
 from vocabulary.edge import SLOW, free_port
+from vocabulary.http2 import Http2
 from vocabulary.storm import Storm
-from vocabulary.wire import until
+from vocabulary.wire import Client, until
 
 SECONDS = float(os.environ.get("STRESS_SECONDS", "8"))
 BEAT = 0.5
@@ -24,7 +25,8 @@ def test_a_storm_of_all_that_can_happen_costs_nobody_a_wrong_byte(edge, origin, 
                 {"address": f"127.0.0.1:{secure}", "tls": {"certificates": [certs.server("edge.test").files]}}],
         cache={"size": "64MiB", "memory": "64MiB"}, limits={"drain": "5s"})
     edge.start()
-    storm = Storm(edge, origin, seed, [(edge.address, None), (("127.0.0.1", secure), certs.client_context())])
+    over_tls = ("127.0.0.1", secure), certs.client_context()
+    storm = Storm(edge, origin, seed, [(edge.address, None, Client), (*over_tls, Client), (*over_tls, Http2)])
 
     began = time.monotonic()
     storm.begins(visitors=12)

@@ -3,6 +3,8 @@ import base64
 import hashlib
 import time
 
+import pytest
+
 from vocabulary.wire import request
 
 ASK = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
@@ -71,6 +73,7 @@ def test_the_origin_closes_the_tunnel(edge, origin):
         assert client.everything() == b"bye"
 
 
+@pytest.mark.http1
 def test_an_upgrade_to_h2c_is_not_taken_up(edge, origin):
     origin.serves("/news", "today")
 

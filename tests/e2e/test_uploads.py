@@ -4,6 +4,8 @@ import pytest
 from vocabulary.origin import Request
 from vocabulary.wire import request, until
 
+PROTOCOLS = ["HTTP/1.1", "HTTP/2"]
+
 
 def test_the_origin_sees_the_body_while_it_is_being_sent(edge, origin):
     origin.serves("/upload", "thanks")

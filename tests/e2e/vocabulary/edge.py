@@ -204,6 +204,10 @@ class Edge:
         self.running()
         return client(address or self.address, **options)
 
+    def client(self, **options):
+        """A connection by this edge's protocol, to ask on."""
+        return self.connect(client=Http2 if self.protocol == "HTTP/2" else Client, **options)
+
     def request(self, method, target, headers=(), body=None, host="edge.test", version="HTTP/1.1", settle=True,
                 **options):
         """One request on a connection of its own.
@@ -211,7 +215,7 @@ class Edge:
         What was fetched to be stored is in the store when this returns, unless a fill is being held up.
         """
         if self.protocol == "HTTP/2" and version == "HTTP/1.1":
-            with self.connect(client=Http2, **options) as client:
+            with self.client(**options) as client:
                 page = client.ask(method, target, headers, body, host)
         else:
             with self.connect(**options) as client:

@@ -21,16 +21,26 @@ NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, CANCEL, CALM_DOWN = 0, 1, 2, 8, 11
 WINDOW = 1 << 24
 
 
+class Patient(h2.connection.H2Connection):
+    """One that still hears what comes behind a GOAWAY: what is open is answered (RFC 9113, 6.8)."""
+
+    def _receive_goaway_frame(self, goaway):
+        event = h2.events.ConnectionTerminated()
+        event.error_code, event.last_stream_id = goaway.error_code, goaway.last_stream_id
+        return [], [event]
+
+
 class Http2:
     """One connection, one request after the other."""
 
     def __init__(self, address, **options):
         self.wire = Client(address, alpn=["h2"], **options)
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(
+        self.h2 = Patient(h2.config.H2Configuration(
             header_encoding="latin-1", validate_outbound_headers=False, normalize_outbound_headers=False))
         self.h2.initiate_connection()
         self.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: WINDOW})
         self.h2.increment_flow_control_window(WINDOW)
+        self.leaving = False  # GOAWAY has come: no further request
         self.scheme = "http" if options.get("tls") is None else "https"
 
     def __enter__(self):
@@ -53,6 +63,7 @@ class Http2:
         data, self.wire.buffer = self.wire.buffer, b""
         events = self.h2.receive_data(data)
         for event in events:
+            self.leaving |= isinstance(event, h2.events.ConnectionTerminated)
             if isinstance(event, h2.events.DataReceived):
                 self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         with contextlib.suppress(OSError):
@@ -95,7 +106,9 @@ class Http2:
             if answer.page is None:
                 raise
             answer.page.broken = True
-        return answer.whole()
+        page = answer.whole()
+        page.last = self.leaving
+        return page
 
 
 class Answered:
@@ -108,8 +121,6 @@ class Answered:
 
     def hears(self, events):
         for event in events:
-            if isinstance(event, h2.events.ConnectionTerminated):
-                self.code = event.error_code if self.page is None else None
             if getattr(event, "stream_id", None) == self.number:
                 self.hears_one(event)
 

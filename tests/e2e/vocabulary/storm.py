@@ -20,8 +20,11 @@ import ssl
 import threading
 import traceback
 
+import h2.exceptions
+
 from .origin import Answer
-from .wire import Broken, request, until
+from .http2 import CANCEL, Http2
+from .wire import Broken, Client, request, until
 
 PAGES = 6  # of each kind
 SMALL, MIDDLE, LARGE = (40, 3000), (3000, 300000), (1 << 20, 2 << 20)
@@ -131,13 +134,14 @@ class Visitor:
         self.puts_down()
 
     def visits(self):
-        address, tls = self.random.choice(self.storm.addresses)
+        address, tls, protocol = self.random.choice(self.storm.addresses)
         self.scheme = "https" if tls else "http"
-        self.doing = self.scheme
-        with self.storm.edge.connect(address=address, tls=tls) as client:
+        self.doing = f"{self.scheme} {protocol}"
+        with self.storm.edge.connect(address=address, tls=tls, client=protocol) as client:
             for _ in range(self.random.randint(1, 8)):
-                actions = [self.gets] * 6 + [self.asks_again] * 3 + [self.cuts] * 3 + [
-                    self.posts, self.heads, self.pipelines, self.leaves, self.idles, self.talks_rubbish]
+                actions = [self.gets] * 6 + [self.asks_again] * 3 + [self.cuts] * 3 + [self.posts, self.heads]
+                actions += {Client: [self.pipelines, self.leaves, self.idles, self.talks_rubbish],
+                            Http2: [self.begins_many, self.begins_many]}[protocol]
                 action = self.random.choice(actions)
                 self.doing = f"{self.doing[-200:]} {action.__name__}"
                 if not action(client) or self.storm.over.is_set():
@@ -151,17 +155,16 @@ class Visitor:
     def floor(self, path):
         return self.storm.floors[self.scheme, path]
 
+    def fields_for(self, path, **headers):
+        return {"X-Sort": self.sort, **headers, **({"Cookie": self.who} if path.startswith("/private/") else {})}
+
     def head_of(self, path, method="GET", **headers):
-        fields = {"X-Sort": self.sort, **headers}
-        if path.startswith("/private/"):
-            fields["Cookie"] = self.who
-        return request(method, path, fields)
+        return request(method, path, self.fields_for(path, **headers))
 
     def asks(self, client, path, method="GET", **headers):
         floor = self.floor(path)
-        client.send(self.head_of(path, method, **headers))
         self.doing += f" {path}"
-        page = client.page(method)
+        page = client.ask(method, path, self.fields_for(path, **headers))
         return page, self.judges(path, floor, page, method, headers)
 
     def gets(self, client):
@@ -189,15 +192,15 @@ class Visitor:
         path = self.chooses()
         self.doing += f" {path}"
         body = b"x" * self.random.choice([0, 10, 100000])
-        if self.random.random() < 0.5:
-            client.send(request("POST", path, body=body))
+        if isinstance(client, Http2) or self.random.random() < 0.5:
+            page = client.ask("POST", path, body=body)
         else:
             chunks = b"%x\r\n%s\r\n" % (len(body), body) if body else b""
             client.send(request("POST", path, {"Transfer-Encoding": "chunked"}) + chunks)
             if self.random.random() < 0.2:
                 return False  # leaves before the last chunk
             client.send(b"0\r\n\r\n")
-        page = client.page("POST")
+            page = client.page("POST")
         if page.status == 200:
             self.storm.floors[self.scheme, path] = max(self.floor(path), int(page.headers["x-version"]))
         assert page.status == 200 or page.status in FAILURES, f"POST {path}: {page}"
@@ -210,6 +213,19 @@ class Visitor:
         floors = [self.floor(path) for path in paths]
         client.send(b"".join(self.head_of(path) for path in paths))
         return all(self.judges(path, floor, client.page(), "GET", {}) for path, floor in zip(paths, floors))
+
+    def begins_many(self, client):
+        """Begin some, wait for the last of them, and break the others off, or leave in the midst of them."""
+        path = self.chooses()
+        for _ in range(self.random.randint(1, 5)):
+            other = client.begins("GET", self.chooses(), self.fields_for(path))
+            client.flush()
+            if self.random.random() < 0.5:
+                client.events()
+            if self.random.random() < 0.7:
+                with contextlib.suppress(h2.exceptions.StreamClosedError):
+                    client.h2.reset_stream(other, CANCEL)
+        return self.random.random() < 0.7 and self.asks(client, path)[1]
 
     def leaves(self, client):
         """In mid-answer: in good order, by a reset, or without having read anything."""
@@ -250,7 +266,7 @@ class Visitor:
     # --- what they think of it
 
     def stays(self, page):
-        return not page.broken and page.headers.get("connection", "").lower() != "close"
+        return not page.broken and not page.last
 
     def judges(self, path, floor, page, method, headers):
         self.storm.seen[page.cache, page.status] += 1

@@ -72,6 +72,7 @@ class Page:
         self.trailers = Fields()
         self.interim = []  # the 1xx responses before it
         self.broken = False  # ended before it was whole
+        self.last = self.headers.get("connection", "").lower() == "close"  # no request may follow on its connection
         self.first_byte_at = self.last_byte_at = 0.0  # time.monotonic()
 
     @property
