@@ -83,22 +83,20 @@ class Http2:
         """The body, as far as windows open; the answer may come before it is through."""
         while body and not answer.over:
             room = min(self.h2.local_flow_control_window(number), self.h2.max_outbound_frame_size)
-            if room == 0:
+            if room <= 0:
                 answer.hears(self.events())
                 continue
-            self.h2.send_data(number, body[:room])
+            self.h2.send_data(number, body[:room], end_stream=len(body) <= room)
             body = body[room:]
-        if not answer.over:
-            self.h2.end_stream(number)
 
     def ask(self, method, target, headers=(), body=None, host="edge.test"):
         named = {n.lower() for n in dict(headers)}
         if body is not None and "content-length" not in named:
             headers = {**dict(headers), "content-length": len(body)}
-        number = self.begins(method, target, headers, body is None, host)
+        number = self.begins(method, target, headers, not body, host)
         answer = Answered(number)
         try:
-            if body is not None:
+            if body:
                 self.sends(number, body, answer)
             while not answer.over:
                 answer.hears(self.events())

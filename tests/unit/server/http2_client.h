@@ -362,10 +362,22 @@ static inline void still_serves(void)
     assert_false(stand->closed || client.gone);
 }
 
+/* The client has heard the end of it and closes, too: nothing is left of the connection. */
+static inline void hangs_up(void)
+{
+    WAIT_FOR(stand->closed);
+    close(stand->fd);
+    stand->fd = -1;
+    for (int i = 0; i < 10 && !h2o_linklist_is_empty(&stand->w.conns); i++)
+        bw_loop_run(stand->loop, 0);
+    assert_true(h2o_linklist_is_empty(&stand->w.conns));
+}
+
 /* The connection ends, and says why. */
 static inline void is_told_off(uint32_t code)
 {
     WAIT_FOR(stand->closed);
     assert_true(client.gone);
     assert_int_equal(client.goaway_code, code);
+    hangs_up();
 }

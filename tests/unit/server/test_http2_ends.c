@@ -299,6 +299,45 @@ TEST(a_slow_sink_is_not_the_clients_fault)
     is_answered(s, 200, "ok");
 }
 
+/* ---- the last of it ---- */
+
+TEST(the_last_of_the_allowed_requests_is_answered_whole_and_closes)
+{
+    struct h2_stream *s[3];
+
+    stand->conf.limits.requests_per_connection = 2;
+    open_client();
+    for (int i = 0; i < 3; i++)
+        s[i] = get("/big");
+    WAIT_FOR(s[0]->closed && s[1]->closed);
+    assert_int_equal(s[0]->body_n, 64 * sizeof(filler));
+    assert_int_equal(s[1]->body_n, 64 * sizeof(filler));
+    hangs_up();
+    assert_int_equal(client.goaway_code, NGHTTP2_NO_ERROR);
+    assert_true(client.goaway_last >= s[1]->id);
+    assert_int_equal(seen.done, seen.started);
+}
+
+TEST(a_client_that_goes_on_behind_the_end_is_not_listened_to_and_cut)
+{
+    int64_t end;
+
+    open_client();
+    still_serves();
+    for (int n = 0; n < 40 && !client.gone; n++) {
+        say_settings(1000);
+        client_turn();
+    }
+    WAIT_FOR(stand->closed);
+    end = patience_end() + CLIENT_PATIENCE_MS;
+    while (!h2o_linklist_is_empty(&stand->w.conns) && bw_clock_mono_us() / 1000 < end) {
+        (void)!send(stand->fd, "nonsense", 8, MSG_NOSIGNAL);
+        bw_loop_run(stand->loop, 5);
+    }
+    assert_true(h2o_linklist_is_empty(&stand->w.conns));
+    assert_int_equal(seen.started, 1);
+}
+
 /* ---- drain ---- */
 
 static int drained;
@@ -345,7 +384,7 @@ TEST(draining_lets_requests_finish_and_takes_those_that_were_on_their_way)
     assert_int_equal(drained, 0);
     answer(x, 200, "late");
     is_answered(late, 200, "late");
-    WAIT_FOR(stand->closed);
+    hangs_up();
     wait_for(&drained, 1);
     assert_int_equal(seen.complete, 2);
 }
@@ -369,7 +408,6 @@ static void is_a_flood(enum bw_counter which)
 {
     is_told_off(NGHTTP2_ENHANCE_YOUR_CALM);
     assert_int_equal(counted(which), 1);
-    assert_true(h2o_linklist_is_empty(&stand->w.conns));
 }
 
 struct kind {
@@ -560,6 +598,8 @@ int main(void)
         RUN_HERE(a_client_that_does_not_read_is_cut),
         RUN_HERE(a_body_that_is_too_slow_is_ended),
         RUN_HERE(a_slow_sink_is_not_the_clients_fault),
+        RUN_HERE(the_last_of_the_allowed_requests_is_answered_whole_and_closes),
+        RUN_HERE(a_client_that_goes_on_behind_the_end_is_not_listened_to_and_cut),
         RUN_HERE(draining_closes_idle_connections_at_once),
         RUN_HERE(draining_lets_requests_finish_and_takes_those_that_were_on_their_way),
         RUN_HERE(draining_cuts_what_is_left_at_the_deadline),
