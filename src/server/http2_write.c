@@ -183,7 +183,7 @@ static size_t read_source(struct bw_h2_stream *st, char *to, size_t room)
  * nghttp2 asks for bytes of one DATA frame.  They go where they will be written from, behind room
  * for the frame's head, which put_data() fills in next; a frame always fits (bw_h2_flush()).
  */
-// NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's
+// NOLINTNEXTLINE(readability-function-size,readability-non-const-parameter): of nghttp2
 static ssize_t pack(nghttp2_session *session, int32_t id, uint8_t *buf, size_t room,
                     uint32_t *flags, nghttp2_data_source *source, void *user)
 {
