@@ -70,6 +70,7 @@ def test_who_names_no_host_is_not_served(choosy, origin):
     assert origin.requests_seen == []
 
 
+@pytest.mark.http1
 def test_an_upgrade_for_another_host_is_no_way_in(choosy, origin):
     page = choosy.get("/news", host="other.test", headers={"Connection": "Upgrade", "Upgrade": "websocket"})
 
