@@ -13,9 +13,9 @@ static const struct refusal refused[] = {
      "t.yaml:2:1: error: purge: unknown key; known here are listen, workers, hosts, "
      "trusted_proxies, "
      "origin, pools, cache, limits, admin, log, rules"},
-    {"listen: {address: ':80', http2: on}\n"
+    {"listen: {address: ':80', http3: on}\n"
      "origin: http://app\n",
-     "t.yaml:1:26: error: listen.http2: unknown key; known here are address, tls, proxy_protocol"},
+     "t.yaml:1:26: error: listen.http3: unknown key; did you mean \"http2\"?"},
     {"origin: http://app\n"
      "workes: 3\n",
      "t.yaml:2:1: error: workes: unknown key; did you mean \"workers\"?"},

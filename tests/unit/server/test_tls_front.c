@@ -362,19 +362,41 @@ TEST(the_certificate_is_chosen_by_the_name)
     }
 }
 
-TEST(a_client_is_told_which_protocol_is_spoken_or_that_none_is)
+static void chooses(const char *protocol)
 {
-    static const unsigned char two[] = "\x02h2\x08http/1.1", h2[] = "\x02h2";
     const unsigned char *chosen;
     unsigned len;
 
-    open_with(listener_text(FILE_A, ""));
-    SSL_CTX_set_alpn_protos(client_ctx, two, sizeof(two) - 1);
     assert_true(shakes_hands(0, NULL));
     SSL_get0_alpn_selected(tls, &chosen, &len);
-    assert_int_equal(len, 8);
-    assert_memory_equal(chosen, "http/1.1", 8);
-    SSL_CTX_set_alpn_protos(client_ctx, h2, sizeof(h2) - 1);
+    assert_int_equal(len, strlen(protocol));
+    assert_memory_equal(chosen, protocol, len);
+}
+
+static const unsigned char alpn_both[] = "\x08http/1.1\x02h2", alpn_h2[] = "\x02h2";
+
+TEST(a_client_is_told_which_protocol_is_spoken_or_that_none_is)
+{
+    static const unsigned char strange[] = "\x02h3";
+
+    open_with(listener_text(FILE_A, ""));
+    SSL_CTX_set_alpn_protos(client_ctx, alpn_both, sizeof(alpn_both) - 1);
+    chooses("h2");
+    SSL_CTX_set_alpn_protos(client_ctx, alpn_both, 9);
+    chooses("http/1.1");
+    SSL_CTX_set_alpn_protos(client_ctx, strange, sizeof(strange) - 1);
+    assert_false(shakes_hands(0, NULL));
+}
+
+TEST(http2_is_not_spoken_where_it_is_off)
+{
+    char text[600];
+
+    snprintf(text, sizeof(text), "%s    http2: off\n", listener_text(FILE_A, ""));
+    open_with(text);
+    SSL_CTX_set_alpn_protos(client_ctx, alpn_both, sizeof(alpn_both) - 1);
+    chooses("http/1.1");
+    SSL_CTX_set_alpn_protos(client_ctx, alpn_h2, sizeof(alpn_h2) - 1);
     assert_false(shakes_hands(0, NULL));
 }
 
@@ -586,6 +608,7 @@ int main(void)
         RUN_HERE(an_older_version_is_refused),
         RUN_HERE(the_certificate_is_chosen_by_the_name),
         RUN_HERE(a_client_is_told_which_protocol_is_spoken_or_that_none_is),
+        RUN_HERE(http2_is_not_spoken_where_it_is_off),
         RUN_HERE(a_session_is_resumed_for_hours_and_not_for_ever),
         RUN_HERE(a_session_survives_a_reload),
         RUN_HERE(a_session_means_nothing_under_another_certificate_or_policy),
