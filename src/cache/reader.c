@@ -5,14 +5,17 @@
  * open makes the file grow by everything that is written meanwhile (libh2o-and-lmdb.md, 5).
  *
  * Cold pages: touching a page of the map that is not in memory blocks the thread for a disk read.
- * For bodies mincore() tells (1 us for 64 KiB, a third of what the copy costs).  Records are small
- * and share their pages with the tree, which cannot be asked without being touched; reading the
- * whole tree is what loading does at the start, so until that is over every record is taken to be
- * cold, and afterwards to be warm.
+ * For bodies mincore() tells (1 us for 64 KiB, a third of what the copy costs), and what it said of
+ * a chunk holds for a moment: pages that were just used are the last that the kernel takes. Records
+ * are small and share their pages with the tree, which cannot be asked without being touched;
+ * reading the whole tree is what loading does at the start, so until that is over every record is
+ * taken to be cold, and afterwards to be warm.
  *
  * Until then, too, nothing is known to be sound: an io thread inspects the way to a record or a
  * chunk before it may be read here, in a transaction that ends with the call.
  */
+#include "breakwater/base/clock.h"
+
 #include "store_priv.h"
 
 #include <sys/mman.h>
@@ -25,10 +28,16 @@ enum {
     NEIGHBOURS = 2 * BW_STORE_PAGE
 };
 
+enum { RECENT = 256, RECENT_US = 20000, VIEWS_MAX = 32 };
+
 struct bw_reader {
     struct bw_store *store;
     MDB_txn *txn; /* reset between calls; NULL until the index is loaded */
     bool early;   /* `txn` ends with this call */
+    struct {
+        uint64_t body_key;
+        int64_t until_us;
+    } recent[RECENT]; /* chunks that were in memory just now */
 };
 
 struct bw_reader *bw_reader_new(struct bw_store *s)
@@ -220,10 +229,41 @@ static enum bw_err find_chunk(struct bw_reader *r, uint64_t body_key, struct bw_
     return BW_OK;
 }
 
-/* May these bytes of the map be touched? */
-static enum bw_err have_in_memory(struct bw_reader *r, uint64_t body_key, const char *p, size_t n)
+static size_t recent_slot(uint64_t body_key)
 {
-    return is_in_memory(p, n) ? BW_OK : ask_for(r->store, bw_warm_chunk_mark(body_key));
+    return (size_t)((body_key * UINT64_C(0x9E3779B97F4A7C15)) >> 56) % RECENT;
+}
+
+static bool is_recent(const struct bw_reader *r, uint64_t body_key, int64_t now)
+{
+    size_t at = recent_slot(body_key);
+
+    return r->recent[at].body_key == body_key && now < r->recent[at].until_us;
+}
+
+static void note_recent(struct bw_reader *r, uint64_t body_key, int64_t now)
+{
+    size_t at = recent_slot(body_key);
+
+    r->recent[at].body_key = body_key;
+    r->recent[at].until_us = now + RECENT_US;
+}
+
+/* May these bytes of the chunk be touched?  All of it is asked for: the rest is wanted next. */
+static enum bw_err have_in_memory(struct bw_reader *r, uint64_t body_key, struct bw_slice chunk,
+                                  struct bw_slice bytes)
+{
+    int64_t now = bw_clock_mono_us();
+
+    if (is_recent(r, body_key, now))
+        return BW_OK;
+    if (is_in_memory(chunk.base, chunk.len)) {
+        note_recent(r, body_key, now);
+        return BW_OK;
+    }
+    if (bytes.len < chunk.len && is_in_memory(bytes.base, bytes.len))
+        return BW_OK;
+    return ask_for(r->store, bw_warm_chunk_mark(body_key));
 }
 
 struct range {
@@ -244,10 +284,9 @@ static enum bw_err copy_range(struct bw_reader *r, uint64_t body_key, struct ran
     if (range.at >= len)
         return BW_ERR_NOT_FOUND;
     size_t n = range.n < len - range.at ? range.n : len - range.at;
-    if (!warm && range.verify)
-        err = have_in_memory(r, body_key, chunk.base, chunk.len);
-    else if (!warm)
-        err = have_in_memory(r, body_key, chunk.base + range.at, n);
+    if (!warm)
+        err = have_in_memory(r, body_key, chunk,
+                             range.verify ? chunk : bw_slice(chunk.base + range.at, n));
     if (err != BW_OK)
         return err;
     if (range.verify && !is_sound(chunk))
@@ -275,9 +314,15 @@ enum bw_err bw_reader_body(struct bw_reader *r, uint64_t objid, uint64_t offset,
     return err;
 }
 
+struct view {
+    uint64_t body_key;
+    struct bw_slice bytes;
+    bool is_whole; /* the chunk */
+};
+
 /* The chunk of `body_key` from `at` on. */
 static enum bw_err view_chunk(struct bw_reader *r, uint64_t body_key, size_t at, uint64_t most,
-                              struct bw_slice *piece)
+                              struct view *view)
 {
     struct bw_slice chunk;
     bool warm;
@@ -288,7 +333,9 @@ static enum bw_err view_chunk(struct bw_reader *r, uint64_t body_key, size_t at,
     size_t len = chunk.len - BW_CHUNK_SUM;
     if (at >= len)
         return BW_ERR_NOT_FOUND;
-    *piece = bw_slice(chunk.base + at, most < len - at ? (size_t)most : len - at);
+    view->body_key = body_key;
+    view->bytes = bw_slice(chunk.base + at, most < len - at ? (size_t)most : len - at);
+    view->is_whole = view->bytes.len == len;
     return BW_OK;
 }
 
@@ -299,62 +346,90 @@ static size_t reach(struct bw_slice from, struct bw_slice to)
 }
 
 /* How many of the views, from the first on, lie side by side. */
-static size_t run_of(const struct bw_slice *v, size_t n)
+static size_t run_of(const struct view *v, size_t n)
 {
-    size_t bytes = v[0].len, i = 1;
+    size_t bytes = v[0].bytes.len, i = 1;
 
-    while (i < n && reach(v[0], v[i]) <= bytes + NEIGHBOURS + v[i].len &&
-           reach(v[0], v[i]) <= RUN_BYTES) {
-        bytes = reach(v[0], v[i]);
+    while (i < n && reach(v[0].bytes, v[i].bytes) <= bytes + NEIGHBOURS + v[i].bytes.len &&
+           reach(v[0].bytes, v[i].bytes) <= RUN_BYTES) {
+        bytes = reach(v[0].bytes, v[i].bytes);
         i++;
     }
     return i;
+}
+
+/* How many of those that lie side by side with the first are in memory, itself included. */
+static size_t run_in_memory(struct bw_reader *r, const struct view *v, size_t n, int64_t now)
+{
+    size_t run = run_of(v, n), good = 0;
+
+    if (is_in_memory(v[0].bytes.base, reach(v[0].bytes, v[run - 1].bytes)))
+        good = run;
+    while (good < run && is_in_memory(v[good].bytes.base, v[good].bytes.len))
+        good++;
+    for (size_t i = 0; i < good; i++)
+        if (v[i].is_whole)
+            note_recent(r, v[i].body_key, now);
+    return good;
 }
 
 /*
  * How many of the views, from the first on, may be touched.  An object's chunks mostly lie side by
  * side, and a question to the kernel costs about as much for many pages as for few.
  */
-static size_t views_in_memory(const struct bw_slice *v, size_t n)
+static size_t views_in_memory(struct bw_reader *r, const struct view *v, size_t n)
 {
+    int64_t now = bw_clock_mono_us();
     size_t at = 0;
 
     while (at < n) {
-        size_t run = run_of(v + at, n - at);
+        size_t run = is_recent(r, v[at].body_key, now) ? 1 : run_in_memory(r, v + at, n - at, now);
 
-        if (!is_in_memory(v[at].base, reach(v[at], v[at + run - 1]))) {
-            while (at < n && is_in_memory(v[at].base, v[at].len))
-                at++;
-            return at;
-        }
+        if (run == 0)
+            break;
         at += run;
     }
-    return n;
+    return at;
+}
+
+// NOLINTNEXTLINE(readability-function-size): a place, how much of it, and where to
+static enum bw_err view_chunks(struct bw_reader *r, uint64_t objid, uint64_t offset, uint64_t most,
+                               struct view *views, size_t max, size_t *n)
+{
+    enum bw_err err = BW_OK;
+
+    *n = 0;
+    while (most > 0 && *n < max && offset / BW_CHUNK_SIZE < BW_CHUNKS_MAX) {
+        uint64_t key = bw_body_key(objid, (uint32_t)(offset / BW_CHUNK_SIZE));
+
+        err = view_chunk(r, key, (size_t)(offset % BW_CHUNK_SIZE), most, &views[*n]);
+        if (err != BW_OK)
+            break;
+        offset += views[*n].bytes.len;
+        most -= views[*n].bytes.len;
+        ++*n;
+    }
+    return *n > 0 ? BW_OK : err;
 }
 
 // NOLINTNEXTLINE(readability-function-size): the hit path fills no struct for it
 enum bw_err bw_reader_view(struct bw_reader *r, uint64_t objid, uint64_t offset, uint64_t most,
                            struct bw_slice *pieces, size_t max, size_t *n)
 {
+    struct view views[VIEWS_MAX];
     enum bw_err err;
 
     *n = 0;
     if (BW_UNLIKELY(!bw_store_loaded(r->store)))
         return BW_ERR_BUSY;
     err = renew(r);
-    while (err == BW_OK && most > 0 && *n < max && offset / BW_CHUNK_SIZE < BW_CHUNKS_MAX) {
-        uint64_t key = bw_body_key(objid, (uint32_t)(offset / BW_CHUNK_SIZE));
-
-        err = view_chunk(r, key, (size_t)(offset % BW_CHUNK_SIZE), most, &pieces[*n]);
-        if (err != BW_OK)
-            break;
-        offset += pieces[*n].len;
-        most -= pieces[*n].len;
-        ++*n;
-    }
-    if (*n == 0)
+    if (err == BW_OK)
+        err = view_chunks(r, objid, offset, most, views, max < VIEWS_MAX ? max : VIEWS_MAX, n);
+    if (err != BW_OK)
         return err;
-    *n = views_in_memory(pieces, *n);
+    *n = views_in_memory(r, views, *n);
+    for (size_t i = 0; i < *n; i++)
+        pieces[i] = views[i].bytes;
     return *n != 0 ? BW_OK : BW_ERR_BUSY;
 }
 
