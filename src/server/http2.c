@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { UNSENT_MAX = 256 * 1024, LINGER_MS = 2000 };
+enum { UNSENT_MAX = 256 * 1024, UNREAD_MAX = 64 * 1024, LINGER_MS = 2000 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static nghttp2_session_callbacks *callbacks;
@@ -449,8 +449,10 @@ static void say_settings(struct bw_http2 *c)
  */
 static void keep_queue_short(h2o_socket_t *socket)
 {
-    int most = UNSENT_MAX;
+    int most = UNSENT_MAX, unread = UNREAD_MAX;
 
+    /* libh2o reads until nothing is left, which a flood on a fast line can make long */
+    (void)setsockopt(h2o_socket_get_fd(socket), SOL_SOCKET, SO_RCVBUF, &unread, sizeof(unread));
     (void)setsockopt(h2o_socket_get_fd(socket), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most,
                      sizeof(most));
 }
