@@ -253,16 +253,10 @@ static serve_fn find_method(const struct page *page, struct bw_slice method)
 
 static bool is_address(struct bw_slice host)
 {
-    char text[INET_ADDRSTRLEN];
     struct in_addr address;
 
-    if (host.base[0] == '[') /* the parser of heads has looked inside */
-        return true;
-    if (host.len >= sizeof(text))
-        return false;
-    memcpy(text, host.base, host.len);
-    text[host.len] = '\0';
-    return inet_pton(AF_INET, text, &address) == 1;
+    /* of brackets the parser of heads has seen the inside */
+    return host.base[0] == '[' || bw_slice_inet(host, AF_INET, &address);
 }
 
 /* No browser leaves the host out, so who does is none that somebody else has sent here. */

@@ -8,6 +8,8 @@
 
 #include "breakwater/base/mem.h"
 
+#include <arpa/inet.h>
+
 static unsigned char lower(char c)
 {
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
@@ -80,6 +82,17 @@ bool bw_slice_u64(struct bw_slice s, uint64_t *out)
     }
     *out = value;
     return true;
+}
+
+bool bw_slice_inet(struct bw_slice s, int family, void *out)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    if (s.len == 0 || s.len >= sizeof(text) || memchr(s.base, '\0', s.len) != NULL)
+        return false;
+    memcpy(text, s.base, s.len);
+    text[s.len] = '\0';
+    return inet_pton(family, text, out) == 1;
 }
 
 char *bw_slice_dup(struct bw_slice s)

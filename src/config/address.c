@@ -53,14 +53,9 @@ static bool read_port(struct bw_slice s, uint16_t *out)
 
 static bool is_address(struct bw_slice s, int family)
 {
-    char text[INET6_ADDRSTRLEN];
-    struct in6_addr bytes;
+    struct in6_addr unused;
 
-    if (s.len == 0 || s.len >= sizeof(text))
-        return false;
-    memcpy(text, s.base, s.len);
-    text[s.len] = '\0';
-    return inet_pton(family, text, &bytes) == 1;
+    return bw_slice_inet(s, family, &unused);
 }
 
 static bool read_unix(const char *text, const char **out, struct bw_buf *why)
@@ -113,22 +108,20 @@ static bool is_aligned(const struct bw_network *n)
 bool bw_address_network(const char *text, struct bw_network *out, struct bw_buf *why)
 {
     struct bw_slice bits, host = bw_slice_cut(bw_slice_str(text), '/', &bits);
-    bool v4 = is_address(host, AF_INET), v6 = is_address(host, AF_INET6);
-    char address[INET6_ADDRSTRLEN];
-    uint64_t n = v4 ? 32 : 128;
+    bool v4;
+    uint64_t n;
 
     *out = (struct bw_network){.bits = 128};
-    if (!v4 && !v6)
+    v4 = bw_slice_inet(host, AF_INET, out->address + 12);
+    n = v4 ? 32 : 128;
+    if (!v4 && !bw_slice_inet(host, AF_INET6, out->address))
         return refuse(why, text, "is not a network; write such as 10.0.0.0/8 or fd00::/8");
     if (bits.base != NULL && (!bw_slice_u64(bits, &n) || n > (v4 ? 32 : 128)))
         return refuse(why, text,
                       v4 ? "has no prefix from 0 to 32 behind the '/'; such as 10.0.0.0/8"
                          : "has no prefix from 0 to 128 behind the '/'; such as fd00::/8");
-    memcpy(address, host.base, host.len);
-    address[host.len] = '\0';
     if (v4)
         out->address[10] = out->address[11] = 0xFF;
-    inet_pton(v4 ? AF_INET : AF_INET6, address, out->address + (v4 ? 12 : 0));
     out->bits = (uint8_t)(n + (v4 ? 96 : 0));
     if (!is_aligned(out))
         return refuse(why, text, "has bits set behind its prefix; set them to zero");

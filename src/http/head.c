@@ -211,22 +211,10 @@ static bool is_reg_name(struct bw_slice name)
     return memmem(name.base, name.len, "..", 2) == NULL;
 }
 
-/* The inside of the brackets (RFC 3986, 3.2.2); zone ids and IPvFuture are refused. */
-static bool is_ipv6(struct bw_slice address)
-{
-    char text[INET6_ADDRSTRLEN];
-    struct in6_addr parsed;
-
-    if (address.len >= sizeof(text) || memchr(address.base, '\0', address.len) != NULL)
-        return false;
-    memcpy(text, address.base, address.len);
-    text[address.len] = '\0';
-    return inet_pton(AF_INET6, text, &parsed) == 1;
-}
-
 bool bw_head_authority_valid(struct bw_slice authority)
 {
     struct bw_slice port;
+    struct in6_addr parsed;
 
     if (authority.len == 0)
         return false;
@@ -237,7 +225,8 @@ bool bw_head_authority_valid(struct bw_slice authority)
     struct bw_slice inside = bw_slice(authority.base + 1, authority.len - 1);
     struct bw_slice address = bw_slice_cut(inside, ']', &port);
 
-    if (port.base == NULL || !is_ipv6(address))
+    /* RFC 3986, 3.2.2; zone ids and IPvFuture are refused */
+    if (port.base == NULL || !bw_slice_inet(address, AF_INET6, &parsed))
         return false;
     return port.len == 0 || (port.base[0] == ':' && is_port(bw_slice(port.base + 1, port.len - 1)));
 }

@@ -30,14 +30,9 @@ static void map_v4(uint8_t out[16], const void *v4)
 
 static bool is_v4(struct bw_slice s, uint8_t out[16])
 {
-    char text[INET_ADDRSTRLEN];
     struct in_addr v4;
 
-    if (s.len == 0 || s.len >= sizeof(text))
-        return false;
-    memcpy(text, s.base, s.len);
-    text[s.len] = '\0';
-    if (strlen(text) != s.len || inet_pton(AF_INET, text, &v4) != 1)
+    if (!bw_slice_inet(s, AF_INET, &v4))
         return false;
     map_v4(out, &v4);
     return true;
@@ -45,13 +40,7 @@ static bool is_v4(struct bw_slice s, uint8_t out[16])
 
 static bool is_v6(struct bw_slice s, uint8_t out[16])
 {
-    char text[INET6_ADDRSTRLEN];
-
-    if (s.len == 0 || s.len >= sizeof(text))
-        return false;
-    memcpy(text, s.base, s.len);
-    text[s.len] = '\0';
-    return strlen(text) == s.len && inet_pton(AF_INET6, text, out) == 1;
+    return bw_slice_inet(s, AF_INET6, out);
 }
 
 static bool is_port(struct bw_slice s, uint16_t *out)

@@ -51,5 +51,11 @@ struct bw_slice bw_slice_cut(struct bw_slice s, char c, struct bw_slice *rest);
 /* Decimal digits only, at least one, no sign, no overflow; false leaves `*out` alone. */
 bool bw_slice_u64(struct bw_slice s, uint64_t *out);
 
+/*
+ * An address in numbers, AF_INET or AF_INET6, and nothing else: `out` has room for its 4 or 16
+ * bytes and is left alone when it is none.
+ */
+bool bw_slice_inet(struct bw_slice s, int family, void *out);
+
 /* A NUL-terminated copy on the heap; free() it. Aborts when memory is out. */
 char *bw_slice_dup(struct bw_slice s);

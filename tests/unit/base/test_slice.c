@@ -5,6 +5,7 @@
 
 #include "unit.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 
 #define ASSERT_SLICE(s, text) assert_true(bw_slice_eq((s), BW_S(text)))
@@ -88,6 +89,37 @@ TEST(a_number_is_digits_that_fit)
     }
 }
 
+TEST(an_address_is_one_in_numbers_and_nothing_else)
+{
+    static const struct {
+        struct bw_slice text;
+        int family;
+        bool valid;
+    } rows[] = {
+        {BW_S("192.0.2.1"), AF_INET, true},
+        {BW_S("2001:db8::1"), AF_INET6, true},
+        {BW_S("::ffff:192.0.2.1"), AF_INET6, true},
+        {BW_S("192.0.2.1"), AF_INET6, false},
+        {BW_S("2001:db8::1"), AF_INET, false},
+        {BW_S(""), AF_INET, false},
+        {BW_S("192.0.2.1 "), AF_INET, false},
+        {BW_S("192.0.2.1\0"), AF_INET, false},
+        {BW_S("192.0.2.1\0.example"), AF_INET, false},
+        {BW_S("192.0.2"), AF_INET, false},
+        {BW_S("192.0.2.256"), AF_INET, false},
+        {BW_S("fe80::1%eth0"), AF_INET6, false},
+        {BW_S("localhost"), AF_INET, false},
+        {BW_S("2001:0db8:0000:0000:0000:0000:0000:0000:0000:0001"), AF_INET6, false},
+    };
+
+    for (size_t i = 0; i < BW_ARRAY_LEN(rows); ++i) {
+        unsigned char address[16] = {42};
+        assert_int_equal(bw_slice_inet(rows[i].text, rows[i].family, address), rows[i].valid);
+        if (!rows[i].valid)
+            assert_int_equal(address[0], 42);
+    }
+}
+
 TEST(a_copy_is_terminated)
 {
     char *copy = bw_slice_dup(bw_slice("abcdef", 3));
@@ -114,6 +146,7 @@ int main(void)
         RUN(trim_takes_blanks_and_tabs_and_nothing_else),
         RUN(cut_tells_an_empty_rest_from_no_rest),
         RUN(a_number_is_digits_that_fit),
+        RUN(an_address_is_one_in_numbers_and_nothing_else),
         RUN(a_copy_is_terminated),
         RUN(the_slice_of_a_null_string_is_empty),
     };
