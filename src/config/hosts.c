@@ -12,29 +12,18 @@
 
 /* ---- asking ---- */
 
-static int compare(struct bw_slice a, struct bw_slice b)
+static int compare(const void *a, const void *b)
 {
-    if (a.len != b.len)
-        return a.len < b.len ? -1 : 1;
-    return a.len == 0 ? 0 : memcmp(a.base, b.base, a.len);
+    const struct bw_slice *x = a, *y = b;
+
+    if (x->len != y->len)
+        return x->len < y->len ? -1 : 1;
+    return x->len == 0 ? 0 : memcmp(x->base, y->base, x->len);
 }
 
 static bool find(const struct bw_slice *sorted, size_t n, struct bw_slice name)
 {
-    size_t from = 0;
-
-    while (from < n) {
-        size_t middle = from + (n - from) / 2;
-        int order = compare(name, sorted[middle]);
-
-        if (order == 0)
-            return true;
-        if (order < 0)
-            n = middle;
-        else
-            from = middle + 1;
-    }
-    return false;
+    return n > 0 && bsearch(&name, sorted, n, sizeof(*sorted), compare) != NULL;
 }
 
 bool bw_hosts_have(const struct bw_hosts *h, struct bw_slice host)
@@ -58,7 +47,7 @@ struct entry {
 static int by_text(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
-    int order = compare(x->text, y->text);
+    int order = compare(&x->text, &y->text);
 
     if (order != 0)
         return order;
