@@ -13,6 +13,7 @@
 #include "breakwater/http/head.h"
 
 #include "breakwater/base/check.h"
+#include "breakwater/http/status.h"
 
 #include <arpa/inet.h>
 
@@ -267,8 +268,12 @@ static bool read_value(struct reader *r, struct bw_slice *value)
     return true;
 }
 
-/* Names that an origin may take for a framing field when it maps '-' to '_' and back. */
-static bool is_disguised_framing(struct bw_slice name)
+bool bw_head_length(struct bw_slice value, uint64_t *out)
+{
+    return value.len <= LENGTH_DIGITS_MAX && bw_slice_u64(value, out);
+}
+
+bool bw_head_disguises_framing(struct bw_slice name)
 {
     return bw_slice_eq(name, BW_S("content_length")) ||
            bw_slice_eq(name, BW_S("transfer_encoding"));
@@ -276,7 +281,7 @@ static bool is_disguised_framing(struct bw_slice name)
 
 static enum bw_head_verdict keep(struct reader *r, const struct bw_field *field)
 {
-    if (field->id == BW_F_OTHER && is_disguised_framing(field->name))
+    if (field->id == BW_F_OTHER && bw_head_disguises_framing(field->name))
         return BW_HEAD_BAD_REQUEST;
     if (r->fields->n == r->max)
         return BW_HEAD_TOO_MANY_FIELDS;
@@ -297,8 +302,7 @@ static enum bw_head_verdict take_host(struct reader *r, struct bw_slice value)
 /* RFC 9112, 6.3: once, digits only, never beside Transfer-Encoding; not even equal ones twice. */
 static enum bw_head_verdict take_length(struct reader *r, struct bw_slice value)
 {
-    if (r->has_length || r->has_coding || value.len > LENGTH_DIGITS_MAX ||
-        !bw_slice_u64(value, &r->length))
+    if (r->has_length || r->has_coding || !bw_head_length(value, &r->length))
         return BW_HEAD_BAD_REQUEST;
     r->has_length = true;
     return BW_HEAD_OK;
@@ -571,7 +575,7 @@ static bool read_status_line(struct reader *r, struct bw_response_head *out)
 /* RFC 9112, 6.3, rules 1 and 4 to 8 for a GET. */
 static enum bw_framing response_framing(const struct reader *r, int status)
 {
-    if (status < 200 || status == 204 || status == 304)
+    if (bw_status_has_no_body(status))
         return BW_FRAMING_NONE;
     if (r->has_coding)
         return BW_FRAMING_CHUNKED;

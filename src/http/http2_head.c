@@ -9,8 +9,6 @@
 
 #include "breakwater/http/text.h"
 
-enum { LENGTH_DIGITS_MAX = 18 };
-
 static void set_once(struct bw_http2_head *h, struct bw_slice *to, struct bw_slice value)
 {
     if (to->base != NULL || h->has_fields)
@@ -36,7 +34,7 @@ static void note_pseudo(struct bw_http2_head *h, struct bw_slice name, struct bw
 
 static void note_length(struct bw_http2_head *h, struct bw_slice value)
 {
-    if (h->has_length || value.len > LENGTH_DIGITS_MAX || !bw_slice_u64(value, &h->content_length))
+    if (h->has_length || !bw_head_length(value, &h->content_length))
         h->malformed = true;
     h->has_length = true;
 }
@@ -54,13 +52,6 @@ static bool is_name(struct bw_slice name)
 static bool is_value(struct bw_slice value)
 {
     return value.len == 0 || (bw_head_value_valid(value) && bw_slice_trim(value).len == value.len);
-}
-
-/* Names that an origin may take for a framing field when it maps '-' to '_' and back. */
-static bool is_disguised_framing(struct bw_slice name)
-{
-    return bw_slice_eq(name, BW_S("content_length")) ||
-           bw_slice_eq(name, BW_S("transfer_encoding"));
 }
 
 // NOLINTNEXTLINE(readability-function-size): one case for each field that means something here
@@ -84,7 +75,7 @@ static bool note_field(struct bw_http2_head *h, struct bw_slice name, struct bw_
     h->malformed |= id == BW_F_CONNECTION || id == BW_F_PROXY_CONNECTION || id == BW_F_UPGRADE ||
                     id == BW_F_KEEP_ALIVE || id == BW_F_TRANSFER_ENCODING ||
                     (id == BW_F_TE && !bw_slice_eq_nocase(value, BW_S("trailers"))) ||
-                    (id == BW_F_OTHER && is_disguised_framing(name));
+                    (id == BW_F_OTHER && bw_head_disguises_framing(name));
     return true;
 }
 

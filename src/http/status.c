@@ -87,3 +87,8 @@ struct bw_slice bw_status_reason(int status)
         phrase = phrases[status - STATUS_FIRST];
     return bw_slice_str(phrase != NULL ? phrase : "");
 }
+
+bool bw_status_has_no_body(int status)
+{
+    return status < 200 || status == 204 || status == 304;
+}

@@ -1,6 +1,6 @@
 /*
  * conn.c - what connections of all protocols share: who the client is, how the socket ends, the
- * drain, the size of TLS records.
+ * drain, how much is written at once.
  */
 #include "breakwater/base/check.h"
 #include "breakwater/base/mem.h"
@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 enum {
+    BURST_MAX = 128 * 1024, /* bytes written in one round of the loop */
     SMALL_BYTES = 16 * 1024,
     RECORD_SMALL = 1400 - 29, /* one packet; for the first bytes after a pause */
     RECORD_FULL = 16384,
@@ -119,7 +120,8 @@ bool bw_conn_client_is_done(const struct bw_conn *c)
     return c->session != NULL && (SSL_get_shutdown(c->session) & SSL_RECEIVED_SHUTDOWN) != 0;
 }
 
-void bw_conns_drain(struct bw_worker *w)
+/* Each may be freed by it. */
+static void each_conn(struct bw_worker *w, void (*what)(struct bw_conn *c))
 {
     h2o_linklist_t *at = w->conns.next;
 
@@ -127,20 +129,28 @@ void bw_conns_drain(struct bw_worker *w)
         struct bw_conn *c = BW_CONTAINER_OF(at, struct bw_conn, link);
 
         at = at->next;
-        c->life->drain(c);
+        what(c);
     }
+}
+
+static void drain(struct bw_conn *c)
+{
+    c->life->drain(c);
+}
+
+static void cut(struct bw_conn *c)
+{
+    c->life->cut(c);
+}
+
+void bw_conns_drain(struct bw_worker *w)
+{
+    each_conn(w, drain);
 }
 
 void bw_conns_cut(struct bw_worker *w)
 {
-    h2o_linklist_t *at = w->conns.next;
-
-    while (at != &w->conns) {
-        struct bw_conn *c = BW_CONTAINER_OF(at, struct bw_conn, link);
-
-        at = at->next;
-        c->life->cut(c);
-    }
+    each_conn(w, cut);
 }
 
 int64_t bw_conn_round_down(uint64_t left)
@@ -152,6 +162,37 @@ int64_t bw_conn_round_down(uint64_t left)
     if ((uint64_t)step * 5 <= left)
         return step * 5;
     return (uint64_t)step * 2 <= left ? step * 2 : step;
+}
+
+uint64_t bw_conn_body_least(const struct bw_limits_conf *limits)
+{
+    uint64_t least = (uint64_t)limits->body_timeout_ms * limits->body_rate / 1000;
+
+    return least > 0 ? least : 1;
+}
+
+/* ---- writing ---- */
+
+size_t bw_burst_left(struct bw_burst *b, const struct bw_loop *loop)
+{
+    uint64_t round = bw_loop_round(loop);
+
+    if (b->round != round)
+        *b = (struct bw_burst){.round = round};
+    return b->bytes < BURST_MAX ? BURST_MAX - b->bytes : 0;
+}
+
+size_t bw_pieces_trim(h2o_iovec_t *v, size_t n, size_t over)
+{
+    while (over > 0) {
+        h2o_iovec_t *last = &v[n - 1];
+        size_t cut_off = over < last->len ? over : last->len;
+
+        last->len -= cut_off;
+        over -= cut_off;
+        n -= last->len == 0;
+    }
+    return n;
 }
 
 /* ---- TLS records ---- */

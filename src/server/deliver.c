@@ -3,8 +3,8 @@
  *
  * No lock, no message to another thread, no allocation but from the request's pool.  A body in
  * chunks is written straight from the map where that can be done (one range, checksums known to be
- * right), else copied through a buffer of the worker's free list.  No read transaction
- * outlives the call: a slow client must not hold the store's pages.
+ * right), else copied through a buffer of the worker's free list.  No read transaction outlives the
+ * call: a slow client must not hold the store's pages.
  */
 #include "breakwater/server/buffers.h"
 

@@ -89,10 +89,7 @@ void bw_h1_send_clock_stop(struct bw_http1 *c)
 /* The client has sent too little of its body for too long?  (security.md 5: lowest body rate) */
 static bool body_is_too_slow(const struct bw_http1 *c)
 {
-    const struct bw_limits_conf *limits = bw_h1_limits(c);
-    uint64_t wanted = (uint64_t)limits->body_timeout_ms * limits->body_rate / 1000;
-
-    return c->window_bytes < (wanted > 0 ? wanted : 1);
+    return c->window_bytes < bw_conn_body_least(bw_h1_limits(c));
 }
 
 static bool body_overdue(struct bw_http1 *c)
@@ -168,17 +165,11 @@ static void fire(struct bw_timer *t)
     watch(c);
 }
 
-/* ---- fairness: one fast reader must not starve the others (wire-protocols.md 3) ---- */
+/* ---- fairness ---- */
 
 bool bw_h1_burst_is_used_up(struct bw_http1 *c)
 {
-    uint64_t round = bw_loop_round(c->conn.worker->loop);
-
-    if (c->round != round) {
-        c->round = round;
-        c->burst = 0;
-    }
-    return c->burst >= BW_H1_BURST_MAX;
+    return bw_burst_left(&c->burst, c->conn.worker->loop) == 0;
 }
 
 static void go_on(struct bw_next *n)
@@ -289,7 +280,7 @@ void bw_h1_finish(struct bw_http1 *c)
     if (!c->conn.tls)
         shutdown(h2o_socket_get_fd(socket), SHUT_WR);
     h2o_buffer_consume(&socket->input, socket->input->size);
-    bw_h1_wait(c, H1_WAIT_LINGER, BW_H1_LINGER_MS);
+    bw_h1_wait(c, H1_WAIT_LINGER, BW_LINGER_MS);
     h2o_socket_read_start(socket, read_and_drop);
 }
 

@@ -2,6 +2,7 @@
  * http1_head.c - the text of heads: status line, fields, framing, connection  (RFC 9112, 4 to 6).
  */
 #include "breakwater/base/check.h"
+#include "breakwater/http/status.h"
 #include "breakwater/http/text.h"
 
 #include "http1_priv.h"
@@ -26,11 +27,6 @@ char *bw_h1_put_fields(char *at, const struct bw_fields *fields)
     return at;
 }
 
-bool bw_h1_status_has_no_body(int status)
-{
-    return status < 200 || status == 204 || status == 304;
-}
-
 size_t bw_h1_head_size(const struct bw_http1 *c)
 {
     enum { REST = 256 }; /* status line, date, framing, connection */
@@ -47,7 +43,7 @@ static char *put_framing(const struct bw_http1 *c, char *at)
         return bw_text_str(at, "transfer-encoding: chunked\r\n");
     /* without a body the length is that of a GET; 1xx, 204 have none, 304 need not (RFC 9110, 8.6)
      */
-    if (length == BW_LENGTH_UNKNOWN || bw_h1_status_has_no_body(reply->status))
+    if (length == BW_LENGTH_UNKNOWN || bw_status_has_no_body(reply->status))
         return at;
     at = bw_text_str(at, "content-length: ");
     at = bw_text_u64(at, length);

@@ -19,8 +19,6 @@ enum {
     BW_H1_AHEAD_MAX = 64 * 1024,  /* pipelined bytes that wait behind a response */
     BW_H1_UNREAD_MAX = 16 * 1024, /* bytes of a body that wait for the sink */
     BW_H1_DROP_MAX = 64 * 1024,   /* of a body nobody wanted, to keep the connection */
-    BW_H1_BURST_MAX = 128 * 1024, /* bytes written in one round of the loop */
-    BW_H1_LINGER_MS = 2000,
 };
 
 /* What the client's side is at. */
@@ -82,8 +80,7 @@ struct bw_http1 {
 
     struct bw_next feed;  /* the body, outside of the handler's calls */
     struct bw_next go_on; /* whatever the fairness cap put off */
-    uint64_t round;       /* of the loop, in which `burst` was written */
-    size_t burst;
+    struct bw_burst burst;
     struct bw_records records;
 
     size_t scanned; /* of the input, for the end of the head */
@@ -148,6 +145,7 @@ void bw_h1_finish(struct bw_http1 *c);
 /* Come back in the next round. */
 void bw_h1_put_off(struct bw_http1 *c);
 void bw_h1_give_way(struct bw_http1 *c); /* the others first */
+/* Has it written enough for one round of the loop? */
 bool bw_h1_burst_is_used_up(struct bw_http1 *c);
 
 /* ---- http1_read.c ---- */
@@ -169,7 +167,6 @@ void bw_h1_write_on(struct bw_http1 *c);
 void bw_h1_send_continue(struct bw_http1 *c);
 void bw_h1_informational(struct bw_exchange *x, int status, const struct bw_fields *fields);
 /* http1_head.c: heads as text, written at `at`; what is returned is where the next byte goes. */
-bool bw_h1_status_has_no_body(int status);
 size_t bw_h1_fields_size(const struct bw_fields *fields);
 char *bw_h1_put_fields(char *at, const struct bw_fields *fields);
 size_t bw_h1_head_size(const struct bw_http1 *c);

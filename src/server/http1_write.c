@@ -13,6 +13,7 @@
  */
 #include "breakwater/base/check.h"
 #include "breakwater/base/mem.h"
+#include "breakwater/http/status.h"
 #include "breakwater/http/text.h"
 
 #include "http1_priv.h"
@@ -45,7 +46,7 @@ static size_t total_of(const h2o_iovec_t *v, size_t n)
 static size_t share(struct bw_http1 *c)
 {
     h2o_socket_t *socket = c->conn.socket;
-    size_t left = bw_h1_burst_is_used_up(c) ? 0 : BW_H1_BURST_MAX - c->burst;
+    size_t left = bw_burst_left(&c->burst, c->conn.worker->loop);
 
     if (left < SHARE_MIN)
         left = SHARE_MIN;
@@ -59,7 +60,7 @@ static void start_write(struct bw_http1 *c, h2o_iovec_t *v, size_t n, enum h1_wr
     size_t total = total_of(v, n);
 
     c->writing = what;
-    c->burst += total;
+    c->burst.bytes += total;
     bw_records_written(&c->records, total);
     h2o_socket_write(c->conn.socket, v, n, on_written);
     bw_h1_send_clock_start(c);
@@ -217,7 +218,7 @@ static enum h1_framing framing_for(struct bw_http1 *c, size_t bytes, h2o_send_st
     const struct bw_exchange *x = &c->x;
     bool is_all = state == H2O_SEND_STATE_FINAL && c->out.trailers.len == 0;
 
-    if (bw_h1_status_has_no_body(x->reply->status) || bw_slice_eq(x->head.method, BW_S("HEAD")))
+    if (bw_status_has_no_body(x->reply->status) || bw_slice_eq(x->head.method, BW_S("HEAD")))
         return H1_NO_BODY;
     c->out.promised = x->reply->length;
     if (x->reply->length == BW_LENGTH_UNKNOWN && is_all)
@@ -273,15 +274,10 @@ static void take_body(struct sending *s, const h2o_iovec_t *bufs, size_t n)
 
 static void trim_body(struct sending *s, uint64_t max)
 {
-    while (s->bytes > max) {
-        size_t over = (size_t)(s->bytes - max);
-        h2o_iovec_t *last = &s->v[s->n - 1];
-        size_t cut = over < last->len ? over : last->len;
-
-        last->len -= cut;
-        s->bytes -= cut;
-        s->n -= last->len == 0;
-    }
+    if (s->bytes <= max)
+        return;
+    s->n = bw_pieces_trim(s->v, s->n, (size_t)(s->bytes - max));
+    s->bytes = (size_t)max;
 }
 
 /* Never more than was promised, and never less without a visible break (RFC 9112, 6.3 and 8). */
@@ -526,7 +522,7 @@ static size_t behind_head(struct bw_http1 *c, struct bw_slice head, size_t writt
 {
     h2o_iovec_t rest;
 
-    c->burst += written;
+    c->burst.bytes += written;
     if (written >= head.len)
         return written - head.len;
     rest = h2o_iovec_init(head.base + written, head.len - written);

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { UNSENT_MAX = 256 * 1024, UNREAD_MAX = 64 * 1024, LINGER_MS = 2000 };
+enum { UNSENT_MAX = 256 * 1024, UNREAD_MAX = 64 * 1024 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static nghttp2_session_callbacks *callbacks;
@@ -157,6 +157,11 @@ void bw_h2_turn_soon(struct bw_http2 *c)
         bw_loop_next(c->conn.worker->loop, &c->go_on, go_on);
 }
 
+void bw_h2_give_way(struct bw_http2 *c)
+{
+    bw_loop_spare(c->conn.worker->loop, &c->go_on, go_on);
+}
+
 /* Is everything said?  With an open write there is more to come, and so with a sink that is fed. */
 static bool is_over(const struct bw_http2 *c)
 {
@@ -250,7 +255,6 @@ static bool response_moves(struct bw_h2_stream *st, uint64_t now)
 static bool body_moves(struct bw_h2_stream *st, uint64_t now)
 {
     const struct bw_limits_conf *limits = bw_h2_limits(st->conn);
-    uint64_t wanted = (uint64_t)limits->body_timeout_ms * limits->body_rate / 1000;
     bool waits = st->body.sink != NULL && !st->ends && st->tunnel == NULL &&
                  st->body.outstanding < st->body.sink->window;
 
@@ -261,7 +265,7 @@ static bool body_moves(struct bw_h2_stream *st, uint64_t now)
     }
     if (now - st->body.window_at < (uint64_t)limits->body_timeout_ms)
         return true;
-    if (st->body.window_bytes < (wanted > 0 ? wanted : 1))
+    if (st->body.window_bytes < bw_conn_body_least(limits))
         return false;
     st->body.window_at = now;
     st->body.window_bytes = 0;
@@ -319,7 +323,7 @@ static void wait_idle(struct bw_http2 *c, uint64_t now)
 
 static void linger_on(struct bw_http2 *c, uint64_t now)
 {
-    if (socket_moved_within(c, now, LINGER_MS))
+    if (socket_moved_within(c, now, BW_LINGER_MS))
         bw_timer_start(c->conn.worker->loop, &c->timer, BW_H2_TICK_MS, fire);
     else
         bw_h2_free(c, BW_CLOSE_CUT);

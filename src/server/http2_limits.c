@@ -37,7 +37,8 @@ static void calm_down(struct bw_http2 *c, enum bw_counter which, const char *wha
     bw_h2_end(c, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-/* What a frame of this type costs; DATA and HEADERS have limits of their own. */
+/* What a frame of this type costs: DATA that carries something nothing, for windows limit it, and
+ * RST_STREAM nothing here, for resets have their own account. */
 static int64_t cost_of(const nghttp2_frame_hd *hd)
 {
     switch (hd->type) {
@@ -63,13 +64,12 @@ static void refill(struct bw_http2 *c)
 {
     int64_t full = bw_h2_limits(c)->http2.control_frames;
     uint64_t now = bw_h2_now(c);
-
     int64_t earned = (int64_t)(now - c->control_at) * full / (REFILLS * INT64_C(1000));
+    uint64_t tokens = (c->bytes_sent - c->bytes_paid) / BYTES_A_TOKEN;
 
-    c->control_left += earned;
-    c->control_left += (int64_t)(c->packed / BYTES_A_TOKEN);
-    c->packed %= BYTES_A_TOKEN;
+    c->control_left += earned + (int64_t)tokens;
     /* the rest of a token is not lost, however often we come by */
+    c->bytes_paid += tokens * BYTES_A_TOKEN;
     c->control_at += (uint64_t)(earned * REFILLS * INT64_C(1000) / full);
     if (c->control_left > full) {
         c->control_left = full;

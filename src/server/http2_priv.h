@@ -27,7 +27,6 @@
 
 enum {
     BW_H2_FRAME_MAX = 16384 + 9 + 1,       /* the largest that nghttp2 hands over at once */
-    BW_H2_BURST_MAX = 128 * 1024,          /* bytes written in one round of the loop */
     BW_H2_STREAM_WINDOW = 16 * 1024,       /* of a body that nobody asked for yet */
     BW_H2_STREAM_WINDOW_MAX = 64 * 1024,   /* of one that has a sink */
     BW_H2_CONNECTION_WINDOW = 1024 * 1024, /* given back at once: the streams' windows count */
@@ -78,8 +77,7 @@ struct bw_h2_stream {
         size_t at, n;
         size_t bytes;                  /* in v, not packed yet */
         uint64_t left;                 /* of the promised length, or BW_LENGTH_UNKNOWN */
-        struct bw_body_source *source; /* of what is not in v; NULL: none */
-        uint64_t source_left;
+        struct bw_body_source *source; /* of all that is left; NULL: none */
         nghttp2_nv *trailers;
         size_t trailers_n;
         uint64_t seen; /* of bytes sent, when last looked at */
@@ -109,7 +107,6 @@ struct bw_http2 {
     h2o_linklist_t streams, ready, drained, closed, fed;
     uint32_t streams_n, running;
     uint64_t requests;
-    int32_t last_started;
 
     bool turning;
     bool writing;
@@ -125,8 +122,7 @@ struct bw_http2 {
     } out;
 
     struct bw_next go_on;
-    uint64_t round;
-    size_t burst;
+    struct bw_burst burst;
     struct bw_records records;
 
     struct bw_timer timer;
@@ -141,7 +137,7 @@ struct bw_http2 {
     /* http2_limits.c */
     int64_t control_left, resets_left;
     uint64_t control_at;
-    uint64_t packed; /* bytes of DATA since the last refill */
+    uint64_t bytes_paid; /* of bytes_sent, how many have refilled the account */
 };
 
 static inline struct bw_h2_stream *bw_h2_of(struct bw_exchange *x)
@@ -163,6 +159,8 @@ void bw_h2_free(struct bw_http2 *c, enum bw_close how);
 void bw_h2_turn(struct bw_http2 *c);
 /* The same in the next round; may be called anywhere. */
 void bw_h2_turn_soon(struct bw_http2 *c);
+/* The same when other connections have had their turn. */
+void bw_h2_give_way(struct bw_http2 *c);
 /* The stream is new: clocks run. */
 void bw_h2_tick_on(struct bw_http2 *c);
 /* Put it on that list of the connection. */
@@ -182,6 +180,8 @@ void bw_h2_start_ready(struct bw_http2 *c);
 void bw_h2_feed_bodies(struct bw_http2 *c);
 /* The body is over for its sink. */
 void bw_h2_body_end(struct bw_h2_stream *st, enum bw_reason why);
+/* What waits for a sink will have none. */
+void bw_h2_drop_waiting(struct bw_h2_stream *st);
 /* Give the credit of `n` bytes back. */
 void bw_h2_consume(struct bw_h2_stream *st, size_t n);
 void bw_h2_body_start(struct bw_exchange *x, struct bw_body_sink *sink);
@@ -196,7 +196,7 @@ void bw_h2_send_from(struct bw_exchange *x, struct bw_body_source *source, uint6
 void bw_h2_trailers(struct bw_exchange *x, const struct bw_fields *fields);
 /* The turn: those whose bytes are out make more. */
 void bw_h2_proceed_drained(struct bw_http2 *c);
-/* Pack frames and write them, unless a write is under way. */
+/* Pack frames and write them; no write may be under way. */
 void bw_h2_flush(struct bw_http2 *c);
 /* End the response of this stream with an error. */
 void bw_h2_reset(struct bw_h2_stream *st, uint32_t code);
@@ -224,7 +224,7 @@ void bw_h2_ended_well(struct bw_http2 *c);
 /* The fields that an upgrade has in HTTP/1.1; false: no random bytes for the key. */
 bool bw_h2_tunnel_fields(struct bw_h2_stream *st);
 void bw_h2_upgrade(struct bw_exchange *x, bw_upgraded_fn upgraded, void *ctx);
-/* Bytes of the client's for the tunnel; false: it cannot take them. */
+/* The turn: bytes of the client's go to the tunnel, or nowhere when it does not listen. */
 void bw_h2_tunnel_data(struct bw_h2_stream *st);
 /* Its bytes are packed: it may read on. */
 void bw_h2_tunnel_drained(struct bw_h2_stream *st);

@@ -91,14 +91,6 @@ static bool is_flood(const struct bw_h2_stream *st)
            st->head_bytes > (size_t)limits->head * HARD_BYTES;
 }
 
-static struct bw_slice copy(struct bw_h2_stream *st, const uint8_t *bytes, size_t n)
-{
-    char *base = h2o_mem_alloc_pool(&st->x.req.pool, n + 1);
-
-    memcpy(base, bytes, n);
-    return bw_slice(base, n);
-}
-
 static void keep(struct bw_h2_stream *st, struct bw_slice name, struct bw_slice value,
                  enum bw_field_id id)
 {
@@ -122,7 +114,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *f, const uin
 {
     struct bw_http2 *c = user;
     struct bw_h2_stream *st = bw_h2_stream(c, f->hd.stream_id);
-    struct bw_slice known = bw_slice((const char *)name, name_n), kept;
+    struct bw_slice known = bw_slice((const char *)name, name_n);
+    struct bw_slice kept = bw_slice((const char *)value, value_n);
     enum bw_field_id id;
 
     (void)session, (void)flags;
@@ -136,8 +129,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *f, const uin
     if (!is_request(f)) /* trailers are counted and dropped: nobody asks for them */
         return 0;
     id = bw_field_lookup(known);
-    known = id != BW_F_OTHER ? bw_field_name(id) : copy(st, name, name_n);
-    kept = copy(st, value, value_n);
+    known = id != BW_F_OTHER ? bw_field_name(id) : bw_h2_kept(st, known);
+    kept = bw_h2_kept(st, kept);
     if (bw_http2_head_note(&st->head, known, kept, id))
         keep(st, known, kept, id);
     return 0;
@@ -206,8 +199,8 @@ static void note_priority(struct bw_http2 *c, const nghttp2_frame *f)
         st->prioritised = true;
 }
 
-/* nghttp2 answers it with a reset, or a GOAWAY: provoked resets are the client's (CVE-2025-8671).
- */
+/* nghttp2 answers it with a reset, or a GOAWAY: provoked resets are the client's
+ * (CVE-2025-8671). */
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *f, int why, void *user)
 {
     struct bw_http2 *c = user;
@@ -313,7 +306,6 @@ static void start(struct bw_h2_stream *st)
 {
     struct bw_exchange *x = &st->x;
     enum bw_head_verdict verdict;
-
     uint32_t last = bw_h2_limits(st->conn)->requests_per_connection;
 
     if (last != 0 && st->conn->requests >= last)
@@ -374,7 +366,7 @@ void bw_h2_body_end(struct bw_h2_stream *st, enum bw_reason why)
         sink->end(sink, why);
 }
 
-static void drop_waiting(struct bw_h2_stream *st)
+void bw_h2_drop_waiting(struct bw_h2_stream *st)
 {
     size_t n = st->body.waiting != NULL ? st->body.waiting->size : 0;
 
@@ -413,7 +405,7 @@ static void feed(struct bw_h2_stream *st)
         bw_h2_body_end(st, st->body.failed);
     feed_sink(st);
     if (st->body.dropped) {
-        drop_waiting(st);
+        bw_h2_drop_waiting(st);
         return;
     }
     if (st->body.sink != NULL && st->ends &&

@@ -127,10 +127,7 @@ void bw_h2_tunnel_data(struct bw_h2_stream *st)
         return;
     }
     if (t->deaf) {
-        size_t n = st->body.waiting->size;
-
-        h2o_buffer_consume(&st->body.waiting, n);
-        bw_h2_consume(st, n);
+        bw_h2_drop_waiting(st);
         return;
     }
     t->writing = st->body.waiting; /* what comes meanwhile may not move it */

@@ -9,6 +9,7 @@
  */
 #include "breakwater/base/check.h"
 #include "breakwater/base/mem.h"
+#include "breakwater/http/status.h"
 #include "breakwater/http/text.h"
 
 #include "http2_priv.h"
@@ -78,11 +79,6 @@ static size_t put_fields(nghttp2_nv *nv, size_t n, const struct bw_fields *field
     return n;
 }
 
-static bool status_has_no_body(int status)
-{
-    return status < 200 || status == 204 || status == 304;
-}
-
 static ssize_t pack(nghttp2_session *session, int32_t id, uint8_t *buf, size_t room,
                     uint32_t *flags, nghttp2_data_source *source, void *user);
 
@@ -98,7 +94,7 @@ void bw_h2_submit_head(struct bw_h2_stream *st, const struct bw_reply *reply, bo
     if (bw_fields_find(&reply->fields, BW_F_DATE) == NULL)
         nv[n++] = nv_of(BW_S("date"), date(st));
     n = put_fields(nv, n, &reply->fields);
-    if (reply->length != BW_LENGTH_UNKNOWN && !status_has_no_body(reply->status))
+    if (reply->length != BW_LENGTH_UNKNOWN && !bw_status_has_no_body(reply->status))
         nv[n++] = nv_of(BW_S("content-length"), number(st, reply->length));
     for (size_t i = 0; i < n; i++)
         st->x.head_bytes_sent += nv[i].namelen + nv[i].valuelen;
@@ -167,14 +163,13 @@ static size_t copy_pieces(struct bw_h2_stream *st, char *to, size_t room)
 static size_t read_source(struct bw_h2_stream *st, char *to, size_t room)
 {
     struct bw_body_source *source = st->out.source;
-    size_t most = room < st->out.source_left ? room : (size_t)st->out.source_left;
+    size_t most = room < st->out.left ? room : (size_t)st->out.left;
     size_t n = source->read(source, to, most);
 
-    st->out.source_left -= n;
-    st->out.left -= n; /* the rest may come otherwise */
-    if (st->out.source_left == 0)
+    st->out.left -= n;
+    if (st->out.left == 0)
         st->responding = H2_LAST;
-    if (n == 0 || st->out.source_left == 0)
+    if (n == 0 || st->out.left == 0) /* what is left may come otherwise */
         st->out.source = NULL;
     return n;
 }
@@ -195,7 +190,6 @@ static ssize_t pack(nghttp2_session *session, int32_t id, uint8_t *buf, size_t r
     (void)id, (void)user, (void)buf;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     st->x.bytes_sent += n;
-    st->conn->packed += n;
     st->conn->bytes_sent += n;
     if (st->out.bytes > 0 || st->out.source != NULL)
         return (ssize_t)n;
@@ -243,34 +237,26 @@ void bw_h2_send_pieces(struct bw_h2_stream *st, const h2o_iovec_t *bufs, size_t 
     bw_h2_turn_soon(st->conn);
 }
 
-/* Never more than was promised (RFC 9113, 8.1.1). */
-static void trim(struct bw_h2_stream *st, size_t over)
-{
-    st->out.bytes -= over;
-    while (over > 0) {
-        h2o_iovec_t *last = &st->out.v[st->out.n - 1];
-        size_t cut = over < last->len ? over : last->len;
-
-        last->len -= cut;
-        over -= cut;
-        st->out.n -= last->len == 0;
-    }
-}
-
-/* False: the response falls short of what it promised, and may not look whole. */
+/*
+ * Never more than was promised (RFC 9113, 8.1.1).  False: it falls short of that, and may not look
+ * whole.
+ */
 static bool keep_promise(struct bw_h2_stream *st)
 {
     if (st->out.left == BW_LENGTH_UNKNOWN)
         return true;
-    if (st->out.bytes > st->out.left)
-        trim(st, (size_t)(st->out.bytes - st->out.left));
+    if (st->out.bytes > st->out.left) {
+        st->out.n = bw_pieces_trim(st->out.v, st->out.n, (size_t)(st->out.bytes - st->out.left));
+        st->out.bytes = (size_t)st->out.left;
+    }
     st->out.left -= st->out.bytes;
     return st->responding != H2_LAST || st->out.left == 0;
 }
 
 static bool has_no_body(const struct bw_h2_stream *st)
 {
-    return status_has_no_body(st->x.reply->status) || bw_slice_eq(st->x.head.method, BW_S("HEAD"));
+    return bw_status_has_no_body(st->x.reply->status) ||
+           bw_slice_eq(st->x.head.method, BW_S("HEAD"));
 }
 
 /*
@@ -338,22 +324,10 @@ void bw_h2_send_from(struct bw_exchange *x, struct bw_body_source *source, uint6
         begin(st, 0, false);
     BW_ASSERT(st->out.left == length && length > 0);
     st->out.source = source;
-    st->out.source_left = length;
     bw_h2_send_pieces(st, NULL, 0, false);
 }
 
 /* ---- writing ---- */
-
-static bool is_used_up(struct bw_http2 *c)
-{
-    uint64_t round = bw_loop_round(c->conn.worker->loop);
-
-    if (c->round != round) {
-        c->round = round;
-        c->burst = 0;
-    }
-    return c->burst >= BW_H2_BURST_MAX;
-}
 
 /* The bytes of a DATA frame are in place: its head, and whether that is enough for one write. */
 // NOLINTNEXTLINE(readability-function-size): the signature is nghttp2's
@@ -391,7 +365,7 @@ static void write_out(struct bw_http2 *c)
         v.base = memcpy(c->inflight, v.base, v.len);
     }
     c->writing = true;
-    c->burst += v.len;
+    c->burst.bytes += v.len;
     bw_records_written(&c->records, v.len);
     h2o_socket_write(c->conn.socket, &v, 1, on_written);
 }
@@ -412,11 +386,6 @@ void bw_h2_flush(struct bw_http2 *c)
         write_out(c);
 }
 
-static void go_on(struct bw_next *n)
-{
-    bw_h2_turn(BW_CONTAINER_OF(n, struct bw_http2, go_on));
-}
-
 static void on_written(h2o_socket_t *socket, const char *err)
 {
     struct bw_http2 *c = socket->data;
@@ -426,8 +395,8 @@ static void on_written(h2o_socket_t *socket, const char *err)
     c->inflight = NULL;
     if (err != NULL)
         bw_h2_free(c, BW_CLOSE_CUT);
-    else if (is_used_up(c))
-        bw_loop_spare(c->conn.worker->loop, &c->go_on, go_on);
+    else if (bw_burst_left(&c->burst, c->conn.worker->loop) == 0)
+        bw_h2_give_way(c);
     else
         bw_h2_turn(c);
 }

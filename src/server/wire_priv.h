@@ -15,6 +15,9 @@ enum {
     BW_WIRE_OUT_MAX = 6 * BW_GATHER_MAX /* frames of HTTP/2 that are written together */
 };
 
+/* How long we read on behind the last answer, when nothing moves (RFC 9112, 9.6). */
+enum { BW_LINGER_MS = 2000 };
+
 struct bw_open_listener; /* accept.c */
 
 struct bw_wire {
@@ -86,6 +89,21 @@ void bw_conns_drain(struct bw_worker *w);
 /* The longest of few durations in ms that is not above `left`, for timers that may fire early:
  * libh2o keeps a list for each duration. */
 int64_t bw_conn_round_down(uint64_t left);
+
+/* How many bytes of a body a client owes in each of its limits.body_timeout. */
+uint64_t bw_conn_body_least(const struct bw_limits_conf *limits);
+
+/* What one connection has written in this round of the loop: one fast reader must not starve the
+ * others (wire-protocols.md 3).  Zero at first. */
+struct bw_burst {
+    uint64_t round;
+    size_t bytes;
+};
+/* How much it may write still before it lets the others have their turn. */
+size_t bw_burst_left(struct bw_burst *b, const struct bw_loop *loop);
+
+/* Takes `over` bytes off the end of a vector that has as many; how many pieces are left. */
+size_t bw_pieces_trim(h2o_iovec_t *v, size_t n, size_t over);
 
 /* How large the TLS records of a connection are: small while its congestion window is. */
 struct bw_records {

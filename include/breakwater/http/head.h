@@ -88,6 +88,10 @@ bool bw_head_target_valid(struct bw_slice target);
 /* A token (RFC 9110, 5.6.2) and a field value without controls (5.5). */
 bool bw_head_token_valid(struct bw_slice s);
 bool bw_head_value_valid(struct bw_slice s);
+/* Content-Length: digits alone, of a length that no sum of ours can overflow (RFC 9110, 8.6). */
+bool bw_head_length(struct bw_slice value, uint64_t *out);
+/* A name that an origin may take for a framing field when it maps '-' to '_' and back. */
+bool bw_head_disguises_framing(struct bw_slice name);
 
 /* The status a verdict is answered with, and a plain reason (static). */
 int bw_head_verdict_status(enum bw_head_verdict v);

@@ -1,5 +1,5 @@
 /*
- * status.h - the reason phrases of status codes  (RFC 9110, 15 and the IANA registry).
+ * status.h - what a status code says without its fields  (RFC 9110, 15 and the IANA registry).
  */
 #pragma once
 
@@ -10,3 +10,6 @@
  * failed; empty for all others, which HTTP/1.1 allows.  Static.
  */
 struct bw_slice bw_status_reason(int status);
+
+/* Has a response of this status no body, whatever its fields say?  (RFC 9110, 6.4.1) */
+bool bw_status_has_no_body(int status);

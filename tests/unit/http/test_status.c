@@ -17,10 +17,22 @@ TEST(a_code_has_its_phrase_or_none)
     assert_text(bw_status_reason(-1), "");
 }
 
+TEST(interim_and_empty_answers_have_no_body)
+{
+    static const int without[] = {100, 103, 199, 204, 304};
+    static const int with[] = {200, 203, 205, 206, 303, 305, 404, 500};
+
+    for (size_t i = 0; i < BW_ARRAY_LEN(without); i++)
+        assert_true(bw_status_has_no_body(without[i]));
+    for (size_t i = 0; i < BW_ARRAY_LEN(with); i++)
+        assert_false(bw_status_has_no_body(with[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(a_code_has_its_phrase_or_none),
+        RUN(interim_and_empty_answers_have_no_body),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
