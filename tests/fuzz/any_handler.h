@@ -11,6 +11,10 @@
 #include "breakwater/server/listen_set.h"
 #include "breakwater/server/worker.h"
 
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 enum { SENDS_MAX = 6, GIVEN_MAX = 8 };
 
 struct handling {
@@ -263,4 +267,35 @@ static void set_up(void)
     worker.counters = &counters;
     worker.loop = bw_loop_new();
     bw_wire_context_init(&worker);
+}
+
+/* ---- a connection ---- */
+
+/* The client's end of a pair whose other end `start` has. */
+static int open_connection(void (*start)(struct bw_worker *, h2o_socket_t *,
+                                         const struct bw_accepted *))
+{
+    struct bw_accepted who = {.listener = &listener, .is_unix = true};
+    int pair[2];
+
+    set_up();
+    BW_ASSERT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    (void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
+    start(
+        &worker,
+        h2o_evloop_socket_create(worker.ctx.loop, pair[1], H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION),
+        &who);
+    return pair[0];
+}
+
+/* The client leaves; what lingers, or does not read because of its sink, is cut. */
+static void close_connection(int fd)
+{
+    close(fd);
+    for (int i = 0; i < 8; i++)
+        bw_loop_run(worker.loop, 0);
+    bw_conns_cut(&worker);
+    close_given();
+    bw_loop_run(worker.loop, 0);
+    BW_ASSERT(alive == 0 && h2o_linklist_is_empty(&worker.conns));
 }

@@ -10,10 +10,6 @@
 
 #include "any_handler.h"
 
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { IN_VAIN_MAX = 50 };
@@ -51,29 +47,16 @@ static void talk(int fd, const uint8_t *data, size_t size, size_t piece)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct bw_accepted who = {.listener = &listener, .is_unix = true};
-    int pair[2];
     unsigned how;
+    int fd;
 
     if (size == 0)
         return 0;
-    set_up();
     how = data[0];
-    BW_ASSERT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
-    (void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
-    bw_http1_start(
-        &worker,
-        h2o_evloop_socket_create(worker.ctx.loop, pair[1], H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION),
-        &who);
-    talk(pair[0], data + 1, size - 1, (how & 15) == 15 ? 1 : 1 + (size_t)(how & 15) * 97);
-    for (int i = 0; i < (int)(how >> 4) && turn(pair[0]); i++)
+    fd = open_connection(bw_http1_start);
+    talk(fd, data + 1, size - 1, (how & 15) == 15 ? 1 : 1 + (size_t)(how & 15) * 97);
+    for (int i = 0; i < (int)(how >> 4) && turn(fd); i++)
         ;
-    close(pair[0]);
-    for (int i = 0; i < 8; i++)
-        bw_loop_run(worker.loop, 0);
-    bw_conns_cut(&worker); /* lingering, or not reading because of its sink */
-    close_given();
-    bw_loop_run(worker.loop, 0);
-    BW_ASSERT(alive == 0);
+    close_connection(fd);
     return 0;
 }

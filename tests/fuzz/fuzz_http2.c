@@ -12,10 +12,6 @@
 
 #include "any_handler.h"
 
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
@@ -121,35 +117,20 @@ static void play(struct client *c, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct bw_accepted who = {.listener = &listener, .is_unix = true};
     struct client c = {.reads = true};
-    int pair[2];
     unsigned how;
 
     if (size == 0)
         return 0;
-    set_up();
     how = data[0];
-    BW_ASSERT(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
-    (void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
-    c.fd = pair[0];
+    c.fd = open_connection(bw_http2_start);
     c.piece = (how & 7) == 7 ? 1 : 1 + (size_t)(how & 7) * 97;
-    bw_http2_start(
-        &worker,
-        h2o_evloop_socket_create(worker.ctx.loop, pair[1], H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION),
-        &who);
     if ((how & IS_CAPTURE) != 0)
         talk(&c, data + 1, size - 1);
     else
         play(&c, data + 1, size - 1);
     for (int i = 0; i < ((how & LEAVES_EARLY) != 0 ? 0 : 8); i++)
         turn(&c);
-    close(pair[0]);
-    for (int i = 0; i < 8; i++)
-        bw_loop_run(worker.loop, 0);
-    bw_conns_cut(&worker);
-    close_given();
-    bw_loop_run(worker.loop, 0);
-    BW_ASSERT(alive == 0 && h2o_linklist_is_empty(&worker.conns));
+    close_connection(c.fd);
     return 0;
 }
