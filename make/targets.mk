@@ -77,7 +77,7 @@ lint: deps-build+lint ## layers, formatting, clang-tidy, cppcheck, sizes
 	@tools/lint
 
 format: deps-lint ## write the formatting that lint wants
-	@find src include tests -name '*.[ch]' | xargs clang-format -i
+	@find src include tests bench -name '*.[ch]' | xargs clang-format -i
 
 conformance: deps-build+run+test ## the public HTTP cache tests (npm http-cache-tests)
 	@$(MAKE) --no-print-directory -j$(JOBS) all

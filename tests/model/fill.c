@@ -3,14 +3,15 @@
  *
  *     make model                   everything (about five minutes of one core, 3 GB)
  *     build/model/fill -c CONFIG   explore one configuration completely (list: -h)
- *     build/model/fill -c CONFIG -m N   the same with rule N taken out; prints the shortest failing run
- *     build/model/fill -h          configurations and mutations
- *     build/model/fill -p 3,1,1,2,...   a configuration of one's own, fields as in the table below
+ *     build/model/fill -c CONFIG -m N   the same with rule N taken out; prints the shortest failing
+ * run build/model/fill -h          configurations and mutations build/model/fill -p 3,1,1,2,...   a
+ * configuration of one's own, fields as in the table below
  *
  * Columns of the table: requests, keys, variants, chunks of a body at most, memory budget in
- * blocks, clients that may leave, purges, waits that may run out, uncacheable heads (2: also no-cache), 5xx heads,
- * Vary heads (2: also those that say their language), a stale record to begin with, faults (origin failures, failed
- * commits, stores given up, a full queue), reserve of a fill in blocks.  Requests are renumbered between the lines of a printed run.
+ * blocks, clients that may leave, purges, waits that may run out, uncacheable heads (2: also
+ * no-cache), 5xx heads, Vary heads (2: also those that say their language), a stale record to begin
+ * with, faults (origin failures, failed commits, stores given up, a full queue), reserve of a fill
+ * in blocks.  Requests are renumbered between the lines of a printed run.
  *
  * One step of the model is one critical section (shard lock or fill lock) or one callback that
  * takes no lock.  Everything that takes two locks in the product takes two steps here, so other
@@ -30,10 +31,34 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAXR = 3, MAXF = 5, MAXQ = 8, NW = 2, MAXK = 2, NSLOT = 4, LANG = 3, NONE = 15, MAXTRIES = 2 };
+enum {
+    MAXR = 3,
+    MAXF = 5,
+    MAXQ = 8,
+    NW = 2,
+    MAXK = 2,
+    NSLOT = 4,
+    LANG = 3,
+    NONE = 15,
+    MAXTRIES = 2
+};
 
-enum { R_NEW, R_LOOKUP, R_JOIN, R_JOINL, R_JOINV, R_HIT, R_WAIT, R_COMMIT, R_READ, R_SEND, /* unfinished above */
-       R_SERVED, R_BROKEN, R_ERROR, R_LEFT };
+enum {
+    R_NEW,
+    R_LOOKUP,
+    R_JOIN,
+    R_JOINL,
+    R_JOINV,
+    R_HIT,
+    R_WAIT,
+    R_COMMIT,
+    R_READ,
+    R_SEND, /* unfinished above */
+    R_SERVED,
+    R_BROKEN,
+    R_ERROR,
+    R_LEFT
+};
 enum { F_START, F_BODY, F_DONE, F_COMMITTED, F_FAILED };
 enum { V_NONE, V_SHARE, V_PRIVATE, V_ERROR };
 enum { S_NO, S_YES, S_FAILED };
@@ -42,13 +67,15 @@ enum { I_NONE, I_CHUNK, I_RECORD, I_DELETE };
 enum { NOTE_PASS = 1, NOTE_VARY = 2 };
 
 struct req {
-    uint8_t st, w, key, var, f, pos, frommem, run, tries, sick, late, noidx, obj, let_go, lead, began, lang;
+    uint8_t st, w, key, var, f, pos, frommem, run, tries, sick, late, noidx, obj, let_go, lead,
+        began, lang;
 };
 struct fill {
     uint8_t live, refs, own, owner, key, var, slot, st, headpub, verdict, varied, joinable, store;
     uint8_t have, readable, win, spare, reserve, stopped, readers, gen, pc, out;
     uint8_t pend[NW], parked[NW], poke, lastmsg, bg, base, pub, whole, gone, kept;
-    /* begun after a sick answer; its record is queued; without a reference; in the language that variant 1 wants most */
+    /* begun after a sick answer; its record is queued; without a reference; in the language that
+     * variant 1 wants most */
     uint8_t second : 1, handed : 1, dying : 1, lang : 1;
 };
 struct item {
@@ -62,10 +89,10 @@ struct state {
     struct item w; /* what the writer works on */
     uint8_t wpc, wok;
     uint8_t slot[MAXK][NSLOT], note[MAXK];
-    uint8_t mark[MAXK]; /* in the note: who stores without a slot */
+    uint8_t mark[MAXK];     /* in the note: who stores without a slot */
     uint8_t retry[MAXK];    /* a bit a slot: the note RETRY */
     uint8_t sickened[MAXK]; /* a bit a slot, for a check: a second sick answer has left it */
-    uint8_t idx[MAXK][NSLOT], db[MAXK][NSLOT];   /* 0 none, 1 fresh, 2 stale */
+    uint8_t idx[MAXK][NSLOT], db[MAXK][NSLOT]; /* 0 none, 1 fresh, 2 stale */
     uint8_t idxobj[MAXK][NSLOT], dbgen[MAXK][NSLOT];
     uint8_t objid;               /* counts records; only where an entry can dangle */
     uint8_t seq, ppc, preturned; /* purge of key 0 */
@@ -74,35 +101,41 @@ struct state {
 
 static struct cfg {
     const char *name;
-    int nr, nk, nvar, chunks, budget, leaves, purges, overdues, private_, error, vary, stale, faults, reserve;
+    int nr, nk, nvar, chunks, budget, leaves, purges, overdues, private_, error, vary, stale,
+        faults, reserve;
 } cfg, cfgs[] = {
-    /* name        nr nk nv ch bu lv pu ov pr er va st fa rs */
-    {"tight",       2, 1, 1, 2, 1, 2, 0, 0, 1, 0, 0, 0, 2, 1}, /* one block of memory in all, two leave, two faults */
-    {"tightpurge",  2, 1, 1, 2, 1, 2, 1, 0, 0, 0, 0, 0, 0, 1},
-    {"leave",       3, 1, 1, 2, 2, 1, 0, 0, 0, 0, 0, 0, 0, 1},
-    {"share",       3, 1, 1, 2, 2, 0, 0, 0, 0, 0, 0, 0, 1, 1},
-    {"memory",      3, 2, 1, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1}, /* two keys want the same two blocks */
-    {"shed",        2, 2, 1, 2, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1}, /* memory for one fill of two */
-    {"private",     3, 1, 1, 1, 3, 0, 0, 0, 1, 0, 0, 0, 0, 1},
-    {"error",       2, 1, 1, 1, 2, 2, 0, 0, 1, 1, 0, 0, 1, 1},
-    {"error3",      3, 1, 1, 1, 3, 0, 0, 0, 0, 1, 0, 0, 0, 1},
-    {"empty",       3, 1, 1, 0, 3, 1, 0, 0, 1, 0, 0, 0, 0, 1}, /* bodies without a byte */
-    {"vary",        3, 1, 2, 1, 3, 0, 0, 0, 0, 0, 1, 0, 0, 1},
-    {"language",    3, 1, 2, 0, 2, 0, 0, 0, 0, 0, 2, 0, 0, 1}, /* variant 1 is content with the language of variant 0 */
-    {"langpurge",   2, 1, 2, 0, 3, 0, 1, 0, 0, 0, 2, 0, 0, 1},
-    {"varymix",     2, 1, 2, 1, 2, 1, 0, 0, 1, 1, 1, 0, 1, 1},
-    {"varypurge",   2, 1, 2, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 1},
-    {"purge",       2, 1, 1, 1, 3, 1, 1, 0, 1, 0, 0, 0, 1, 1},
-    {"purge3",      3, 1, 1, 0, 3, 0, 1, 0, 0, 0, 0, 0, 0, 1},
-    {"overdue",     3, 1, 1, 1, 2, 0, 0, 1, 0, 0, 0, 0, 0, 1},
-    {"refresh",     2, 1, 1, 1, 2, 1, 0, 0, 1, 1, 0, 1, 1, 1}, /* a stale record to begin with */
-    {"refresh3",    3, 1, 1, 1, 2, 0, 0, 0, 0, 1, 0, 1, 0, 1},
-    {"refreshpass", 3, 1, 1, 1, 2, 0, 0, 0, 1, 0, 0, 1, 0, 1},
-    {"nocache",     2, 1, 1, 1, 3, 1, 0, 0, 2, 0, 0, 0, 1, 1}, /* heads that are stored but not shared */
-    {"nocache3",    3, 1, 1, 0, 3, 0, 0, 0, 2, 0, 0, 0, 0, 1},
-    {"nocachepurge", 2, 1, 1, 0, 3, 0, 1, 1, 2, 0, 0, 0, 0, 1},
-    {"nocachelost", 2, 1, 1, 1, 2, 0, 0, 0, 2, 0, 0, 0, 2, 1}, /* the record finds the queue full, and then no store */
-    {"freshpurge",  2, 1, 1, 1, 2, 0, 1, 0, 0, 1, 0, 1, 0, 1},
+           /* name        nr nk nv ch bu lv pu ov pr er va st fa rs */
+           {"tight", 2, 1, 1, 2, 1, 2, 0, 0, 1, 0, 0, 0, 2,
+            1}, /* one block of memory in all, two leave, two faults */
+           {"tightpurge", 2, 1, 1, 2, 1, 2, 1, 0, 0, 0, 0, 0, 0, 1},
+           {"leave", 3, 1, 1, 2, 2, 1, 0, 0, 0, 0, 0, 0, 0, 1},
+           {"share", 3, 1, 1, 2, 2, 0, 0, 0, 0, 0, 0, 0, 1, 1},
+           {"memory", 3, 2, 1, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0,
+            1}, /* two keys want the same two blocks */
+           {"shed", 2, 2, 1, 2, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1}, /* memory for one fill of two */
+           {"private", 3, 1, 1, 1, 3, 0, 0, 0, 1, 0, 0, 0, 0, 1},
+           {"error", 2, 1, 1, 1, 2, 2, 0, 0, 1, 1, 0, 0, 1, 1},
+           {"error3", 3, 1, 1, 1, 3, 0, 0, 0, 0, 1, 0, 0, 0, 1},
+           {"empty", 3, 1, 1, 0, 3, 1, 0, 0, 1, 0, 0, 0, 0, 1}, /* bodies without a byte */
+           {"vary", 3, 1, 2, 1, 3, 0, 0, 0, 0, 0, 1, 0, 0, 1},
+           {"language", 3, 1, 2, 0, 2, 0, 0, 0, 0, 0, 2, 0, 0,
+            1}, /* variant 1 is content with the language of variant 0 */
+           {"langpurge", 2, 1, 2, 0, 3, 0, 1, 0, 0, 0, 2, 0, 0, 1},
+           {"varymix", 2, 1, 2, 1, 2, 1, 0, 0, 1, 1, 1, 0, 1, 1},
+           {"varypurge", 2, 1, 2, 1, 3, 0, 1, 0, 0, 0, 1, 0, 0, 1},
+           {"purge", 2, 1, 1, 1, 3, 1, 1, 0, 1, 0, 0, 0, 1, 1},
+           {"purge3", 3, 1, 1, 0, 3, 0, 1, 0, 0, 0, 0, 0, 0, 1},
+           {"overdue", 3, 1, 1, 1, 2, 0, 0, 1, 0, 0, 0, 0, 0, 1},
+           {"refresh", 2, 1, 1, 1, 2, 1, 0, 0, 1, 1, 0, 1, 1, 1}, /* a stale record to begin with */
+           {"refresh3", 3, 1, 1, 1, 2, 0, 0, 0, 0, 1, 0, 1, 0, 1},
+           {"refreshpass", 3, 1, 1, 1, 2, 0, 0, 0, 1, 0, 0, 1, 0, 1},
+           {"nocache", 2, 1, 1, 1, 3, 1, 0, 0, 2, 0, 0, 0, 1,
+            1}, /* heads that are stored but not shared */
+           {"nocache3", 3, 1, 1, 0, 3, 0, 0, 0, 2, 0, 0, 0, 0, 1},
+           {"nocachepurge", 2, 1, 1, 0, 3, 0, 1, 1, 2, 0, 0, 0, 0, 1},
+           {"nocachelost", 2, 1, 1, 1, 2, 0, 0, 0, 2, 0, 0, 0, 2,
+            1}, /* the record finds the queue full, and then no store */
+           {"freshpurge", 2, 1, 1, 1, 2, 0, 1, 0, 0, 1, 0, 1, 0, 1},
 };
 
 static const char *mutations[] = {
@@ -151,13 +184,18 @@ static const char *mutations[] = {
 static int mut;
 static int unusable; /* this reader, by its own rules, may not use the head as it is */
 static int nslot; /* slots of a key: the primary one, and one a variant where there are variants */
-static struct state n;     /* the successor under construction */
-static const char *viol;   /* first broken invariant in it */
-#define BAD(msg) do { if (!viol) viol = (msg); } while (0)
+static struct state n;   /* the successor under construction */
+static const char *viol; /* first broken invariant in it */
+#define BAD(msg)                                                                                   \
+    do {                                                                                           \
+        if (!viol)                                                                                 \
+            viol = (msg);                                                                          \
+    } while (0)
 
 static int seated(const struct req *r, int f)
 {
-    return r->f == f && (r->st == R_WAIT || r->st == R_COMMIT || r->st == R_READ || r->st == R_SEND);
+    return r->f == f &&
+           (r->st == R_WAIT || r->st == R_COMMIT || r->st == R_READ || r->st == R_SEND);
 }
 
 /* ---- memory: a fill is charged for its reserve or its live blocks, whichever is more ---- */
@@ -410,7 +448,8 @@ static void lead(int i, int s, int solo, int bg)
             BAD("a crowd that has had two sick answers asks a third time");
         for (int g = 0; g < MAXF; g++)
             if (n.f[g].live && n.f[g].pub && n.f[g].key == r->key && n.f[g].gen == n.seq &&
-                (n.f[g].slot == s || (n.f[g].slot == 0 && n.f[g].out == O_VARY && s == 1 + n.f[g].var)))
+                (n.f[g].slot == s ||
+                 (n.f[g].slot == 0 && n.f[g].out == O_VARY && s == 1 + n.f[g].var)))
                 BAD("second fetch beside a joinable fill");
         if (n.idx[r->key][s] == 1 && n.db[r->key][s] == 1 && n.dbgen[r->key][s] == n.seq)
             BAD("second fetch beside a fresh record");
@@ -502,7 +541,8 @@ static void join_by_language(int i)
         r->st = R_JOINV;
 }
 
-/* Is the record of a `no-cache` about to land?  Its fill is found by the mark, which is no reference. */
+/* Is the record of a `no-cache` about to land?  Its fill is found by the mark, which is no
+ * reference. */
 static int to_commit_seat(struct req *r)
 {
     int f = n.mark[r->key] - 1;
@@ -543,10 +583,12 @@ static void join_or_lead(int i, int s)
     } else if ((n.note[k] & NOTE_PASS) && to_commit_seat(r)) {
         return;
     } else if (r->sick && n.retry[k] & 1 << s) {
-        r->st = n.idx[k][s] == 2 ? R_SERVED : R_ERROR; /* stale, else the same status as the origin's */
+        r->st =
+            n.idx[k][s] == 2 ? R_SERVED : R_ERROR; /* stale, else the same status as the origin's */
     } else if ((n.note[k] & NOTE_PASS) || (r->tries >= MAXTRIES && mut != 26)) {
         lead(i, s, 1, 0);
-    } else if (mut != 2 && n.idx[k][s] == 1 && (!r->noidx || (mut != 28 && r->noidx != n.idxobj[k][s]))) {
+    } else if (mut != 2 && n.idx[k][s] == 1 &&
+               (!r->noidx || (mut != 28 && r->noidx != n.idxobj[k][s]))) {
         r->noidx = 0;
         to_hit(r, s);
     } else {
@@ -672,8 +714,9 @@ static void clear_retry(int k, int s)
 }
 
 /*
- * Between the last byte and the record in the queue others may come, leave and commit; where neither the writer nor a
- * waiter for the record can make use of that it is one step, which halves the states.
+ * Between the last byte and the record in the queue others may come, leave and commit; where
+ * neither the writer nor a waiter for the record can make use of that it is one step, which halves
+ * the states.
  */
 static int record_is_a_step(void)
 {
@@ -719,8 +762,9 @@ static int at_the_writer(int f)
 }
 
 /*
- * The record is queued, and the owner is free; `full`: there is no room for it.  At the end of the fetch all are woken
- * in any case; where the owner comes back for it they are told only that the store is lost.
+ * The record is queued, and the owner is free; `full`: there is no room for it.  At the end of the
+ * fetch all are woken in any case; where the owner comes back for it they are told only that the
+ * store is lost.
  */
 static void hand_record(int f, int full)
 {
@@ -820,7 +864,8 @@ static void owner_step(int f)
             if (p->out == O_ERROR) {
                 if (mut != 36)
                     note_retry(f);
-                if (p->second && tabled(f) && !(n.note[k] & NOTE_PASS) && !(p->slot == 0 && n.note[k] & NOTE_VARY))
+                if (p->second && tabled(f) && !(n.note[k] & NOTE_PASS) &&
+                    !(p->slot == 0 && n.note[k] & NOTE_VARY))
                     n.sickened[k] |= 1 << p->slot;
             }
             if (p->out == O_NOCACHE && n.mark[k] == 0)
@@ -864,7 +909,8 @@ static void owner_step(int f)
         n.note[k] |= NOTE_PASS;
         p->pc = 0;
         return;
-    case 10: /* a purge may begin between the comparison and the entry, though it cannot walk this slot */
+    case 10: /* a purge may begin between the comparison and the entry, though it cannot walk this
+                slot */
         p->pc = p->gen == n.seq || mut == 37 ? 11 : 2;
         return;
     case 11:
@@ -934,7 +980,8 @@ static void writer_step(int ok)
             n.w = (struct item){0};
             n.wpc = 0;
             unref(it.x);
-        } else if (it.type == I_RECORD && (n.f[it.x].store != S_YES || (n.f[it.x].gen != n.seq && mut != 6))) {
+        } else if (it.type == I_RECORD &&
+                   (n.f[it.x].store != S_YES || (n.f[it.x].gen != n.seq && mut != 6))) {
             n.wok = 0;
             n.wpc = 4;
         }
@@ -1075,14 +1122,15 @@ static void successors(const struct state *s, emit_fn *fn)
         for (int w = 0; w < (newest ? NW : 1); w++)
             for (int k = 0; k < (newest ? cfg.nk : 1); k++)
                 for (int v = 0; v < (newest ? cfg.nvar : 1); v++)
-                    STEP("request %d arrives (worker, key, variant %03o)", newest, w << 6 | k << 3 | v, 0, {
-                        struct req *r = &n.r[newest];
-                        r->st = R_LOOKUP;
-                        r->w = w, r->key = k, r->var = v, r->f = NONE;
-                        r->late = n.preturned;
-                        if (!cfg.stale)
-                            to_hit(r, n.note[k] & NOTE_VARY ? 1 + v : 0);
-                    });
+                    STEP("request %d arrives (worker, key, variant %03o)", newest,
+                         w << 6 | k << 3 | v, 0, {
+                             struct req *r = &n.r[newest];
+                             r->st = R_LOOKUP;
+                             r->w = w, r->key = k, r->var = v, r->f = NONE;
+                             r->late = n.preturned;
+                             if (!cfg.stale)
+                                 to_hit(r, n.note[k] & NOTE_VARY ? 1 + v : 0);
+                         });
     for (int i = 0; i < cfg.nr; i++) {
         const struct req *o = &s->r[i];
         struct req *r = &n.r[i];
@@ -1100,8 +1148,14 @@ static void successors(const struct state *s, emit_fn *fn)
         switch (o->st) {
         case R_LOOKUP:
             if (s->idx[o->key][slot] == 2 && cfg.stale) {
-                STEP("request %d: lookup, stale is usable", i, 0, 1, { r->st = R_JOIN; r->began = 2; });
-                STEP("request %d: lookup, stale is not usable", i, 0, 1, { r->st = R_JOIN; r->began = 0; });
+                STEP("request %d: lookup, stale is usable", i, 0, 1, {
+                    r->st = R_JOIN;
+                    r->began = 2;
+                });
+                STEP("request %d: lookup, stale is not usable", i, 0, 1, {
+                    r->st = R_JOIN;
+                    r->began = 0;
+                });
             } else {
                 STEP("request %d: lookup", i, 0, 1, to_hit(r, slot));
             }
@@ -1123,13 +1177,15 @@ static void successors(const struct state *s, emit_fn *fn)
         case R_JOIN:
             if (o->began == 2)
                 STEP("request %d: served stale, starts a refresh", i, 0, 1, {
-                    if (slot_free(r->key, slot) && n.idx[r->key][slot] == 2 && !(n.retry[r->key] & 1 << slot) &&
+                    if (slot_free(r->key, slot) && n.idx[r->key][slot] == 2 &&
+                        !(n.retry[r->key] & 1 << slot) &&
                         (!(n.note[r->key] & NOTE_PASS) || mut == 27))
                         lead(i, slot, 0, 1);
                     r->st = R_SERVED;
                 });
             else if (slot)
-                STEP("request %d: key note says Vary", i, 0, 1, r->st = cfg.vary == 2 && r->var == 1 ? R_JOINL : R_JOINV);
+                STEP("request %d: key note says Vary", i, 0, 1,
+                     r->st = cfg.vary == 2 && r->var == 1 ? R_JOINL : R_JOINV);
             else
                 STEP("request %d: join or lead", i, 0, 1, join_or_lead(i, 0));
             break;
@@ -1145,15 +1201,18 @@ static void successors(const struct state *s, emit_fn *fn)
         case R_READ:
             if (o->run == 1)
                 STEP("request %d: reader runs", i, 0, 1, reader(i));
-            if (o->run == 1 && o->st == R_WAIT && cfg.private_ == 2 && !o->lead && s->f[o->f].headpub &&
-                s->f[o->f].verdict == V_SHARE)
+            if (o->run == 1 && o->st == R_WAIT && cfg.private_ == 2 && !o->lead &&
+                s->f[o->f].headpub && s->f[o->f].verdict == V_SHARE)
                 STEP("request %d: reader runs, may not use the head as it is", i, 0, 1, {
                     unusable = 1;
                     reader(i);
                     unusable = 0;
                 });
             if (o->run == 2)
-                STEP("request %d: reader parks", i, 0, 1, { r->run = 0; n.f[r->f].parked[r->w] = 1; });
+                STEP("request %d: reader parks", i, 0, 1, {
+                    r->run = 0;
+                    n.f[r->f].parked[r->w] = 1;
+                });
             break;
         case R_SEND:
             STEP("request %d: send is done", i, 0, 1, {
@@ -1167,7 +1226,10 @@ static void successors(const struct state *s, emit_fn *fn)
             break;
         }
         if (o->st == R_COMMIT && s->overdues < cfg.overdues)
-            STEP("request %d: waited too long for the record", i, 0, 0, { n.overdues++; let_go(i, V_SHARE); });
+            STEP("request %d: waited too long for the record", i, 0, 0, {
+                n.overdues++;
+                let_go(i, V_SHARE);
+            });
         if (o->st == R_WAIT && s->overdues < cfg.overdues && !o->lead && !s->f[o->f].headpub &&
             s->slot[o->key][s->f[o->f].slot] == o->f + 1)
             STEP("request %d: waited too long", i, 0, 0, {
@@ -1185,7 +1247,8 @@ static void successors(const struct state *s, emit_fn *fn)
         if (!o->live) {
             for (int w = 0; w < NW; w++)
                 if (o->pend[w])
-                    STEP("message to worker %d about dead fill %d", w, f, 1, BAD("message delivered for a dead fill"));
+                    STEP("message to worker %d about dead fill %d", w, f, 1,
+                         BAD("message delivered for a dead fill"));
             continue;
         }
         for (int w = 0; w < NW; w++) {
@@ -1204,9 +1267,13 @@ static void successors(const struct state *s, emit_fn *fn)
             if (o->pend[w] == 2) {
                 int busy = 0;
                 for (int i = 0; i < cfg.nr; i++)
-                    busy |= s->r[i].f == f && s->r[i].w == w && s->r[i].run && s->r[i].st < R_SERVED;
+                    busy |=
+                        s->r[i].f == f && s->r[i].w == w && s->r[i].run && s->r[i].st < R_SERVED;
                 if (!busy)
-                    STEP("worker %d: clears the mark of fill %d", w, f, 1, { n.f[f].pend[w] = 0; unref(f); });
+                    STEP("worker %d: clears the mark of fill %d", w, f, 1, {
+                        n.f[f].pend[w] = 0;
+                        unref(f);
+                    });
             }
         }
         if (o->dying) {
@@ -1219,7 +1286,10 @@ static void successors(const struct state *s, emit_fn *fn)
         if (o->pc == 7 || o->pc == 9) {
             STEP("fill %d: hands its record to the writer", f, 0, 1, hand_record(f, 0));
             if (o->store == S_YES && s->faults < cfg.faults)
-                STEP("fill %d: no room for its record in the queue", f, 0, 1, { n.faults++; hand_record(f, 1); });
+                STEP("fill %d: no room for its record in the queue", f, 0, 1, {
+                    n.faults++;
+                    hand_record(f, 1);
+                });
             continue;
         }
         if (o->pc == 10 && language_locked(s, o->key))
@@ -1230,7 +1300,8 @@ static void successors(const struct state *s, emit_fn *fn)
         }
         if (o->poke) {
             STEP("fill %d: message to the owner arrives", f, 0, 1, on_poke(f, 0));
-            if (o->own && o->readers == 0 && o->st == F_BODY && o->have > 0 && o->store == S_YES && mut != 16)
+            if (o->own && o->readers == 0 && o->st == F_BODY && o->have > 0 && o->store == S_YES &&
+                mut != 16)
                 STEP("fill %d: message to the owner arrives, nearly done", f, 0, 1, on_poke(f, 1));
         }
         if (!o->own)
@@ -1268,7 +1339,10 @@ static void successors(const struct state *s, emit_fn *fn)
                     wake(f, 1);
                     want_room(f);
                 });
-            STEP("fill %d: end of the body", f, 0, 1, { n.f[f].whole = 1; stop_fetch(f, F_DONE); });
+            STEP("fill %d: end of the body", f, 0, 1, {
+                n.f[f].whole = 1;
+                stop_fetch(f, F_DONE);
+            });
         }
         if ((o->st == F_START || (o->st == F_BODY && !o->stopped)) && s->faults < cfg.faults)
             STEP("fill %d: origin fails", f, 0, 1, {
@@ -1288,14 +1362,21 @@ static void successors(const struct state *s, emit_fn *fn)
     if (s->w.type != I_NONE || s->qn > 0) {
         STEP("writer: step %d, ok", s->wpc, 0, 1, writer_step(1));
         if (s->wpc == 1 && s->faults < cfg.faults)
-            STEP("writer: step %d, fails", s->wpc, 0, 1, { n.faults++; writer_step(0); });
+            STEP("writer: step %d, fails", s->wpc, 0, 1, {
+                n.faults++;
+                writer_step(0);
+            });
     }
     for (int k = 0; k < cfg.nk; k++)
         for (int x = 0; x < NSLOT; x++)
             if (s->retry[k] & 1 << x)
                 STEP("the note RETRY of key %d, slot %d runs out", k, x, 0, clear_retry(k, x));
     if (s->purges < cfg.purges)
-        STEP("purge begins", 0, 0, 0, { n.purges++; n.seq++; n.ppc = 1; });
+        STEP("purge begins", 0, 0, 0, {
+            n.purges++;
+            n.seq++;
+            n.ppc = 1;
+        });
     if (s->ppc && s->ppc < 3 + nslot && !(s->ppc == 2 + LANG && language_locked(s, 0)))
         STEP("purge: step %d", s->ppc, 0, 1, purge_step());
 }
@@ -1373,7 +1454,10 @@ static int by_bytes_r(const void *a, const void *b)
 
 static void normalise(struct state *s)
 {
-    struct { struct fill f; uint8_t was; } order[MAXF];
+    struct {
+        struct fill f;
+        uint8_t was;
+    } order[MAXF];
     uint8_t now[16];
 
     for (int i = 0; i < cfg.nr; i++) {
@@ -1386,7 +1470,8 @@ static void normalise(struct state *s)
         }
         if (r->st >= R_WAIT && r->st < R_SERVED) {
             r->noidx = r->obj = r->let_go = 0;
-            if (s->f[r->f].headpub && s->f[r->f].verdict == V_SHARE && (r->st != R_WAIT || cfg.private_ != 2))
+            if (s->f[r->f].headpub && s->f[r->f].verdict == V_SHARE &&
+                (r->st != R_WAIT || cfg.private_ != 2))
                 r->lead = r->began = 0;
             if (r->st >= R_READ)
                 r->sick = 0;
@@ -1426,14 +1511,19 @@ static uint32_t at;
 static struct state want;
 static const char *why;
 static int progress_out;
-static struct { uint32_t to[64]; int n, i; uint32_t s; } *frames;
+static struct {
+    uint32_t to[64];
+    int n, i;
+    uint32_t s;
+} * frames;
 static int nframes, depth;
 
 static void quiescent(const struct state *s)
 {
     for (int i = 0; i < cfg.nr; i++)
         if (s->r[i].st != R_NEW && s->r[i].st < R_SERVED)
-            why = s->r[i].st == R_SEND ? "send never ends" : "a request waits and nothing is pending";
+            why =
+                s->r[i].st == R_SEND ? "send never ends" : "a request waits and nothing is pending";
     for (int f = 0; !why && f < MAXF; f++)
         if (s->f[f].live)
             why = "a fill is never freed";
@@ -1481,8 +1571,8 @@ static void bfs_emit(const char *label, int a, int b, int progress)
     if (!viol && used() > cfg.budget)
         viol = "memory budget exceeded";
     for (int f = 0; f < MAXF; f++)
-        if (!viol && n.f[f].live && n.f[f].own && n.f[f].pc == 0 && !n.f[f].poke && !n.f[f].bg && !n.f[f].kept &&
-            n.f[f].readers == 0 && (n.f[f].st == F_START || n.f[f].st == F_BODY))
+        if (!viol && n.f[f].live && n.f[f].own && n.f[f].pc == 0 && !n.f[f].poke && !n.f[f].bg &&
+            !n.f[f].kept && n.f[f].readers == 0 && (n.f[f].st == F_START || n.f[f].st == F_BODY))
             viol = "the origin works for nobody";
     if (viol && !found) {
         found = 1;
@@ -1612,9 +1702,13 @@ int main(int argc, char **argv)
         result = "progress without end (a cycle)";
         snprintf(lastlabel, sizeof lastlabel, "... and back to an earlier state");
     }
-    printf("%-12s m=%-2d %10u states %11llu steps %6.1f s  served %lu broken %lu error %lu  %s%s\n", cfg.name, mut, count,
-           (unsigned long long)edges, (double)(clock() - t0) / CLOCKS_PER_SEC, outcomes[R_SERVED], outcomes[R_BROKEN],
-           outcomes[R_ERROR], found ? "VIOLATION: " : cut ? "cut off" : "ok", found ? result : "");
+    printf("%-12s m=%-2d %10u states %11llu steps %6.1f s  served %lu broken %lu error %lu  %s%s\n",
+           cfg.name, mut, count, (unsigned long long)edges, (double)(clock() - t0) / CLOCKS_PER_SEC,
+           outcomes[R_SERVED], outcomes[R_BROKEN], outcomes[R_ERROR],
+           found ? "VIOLATION: "
+           : cut ? "cut off"
+                 : "ok",
+           found ? result : "");
     if (found && !quiet) {
         trace(at);
         printf("    %s\n", lastlabel);
