@@ -197,6 +197,7 @@ const char *bw_counter_name(enum bw_counter c)
         [BW_C_HTTP2_CONTROL_FLOOD] = "http2_control_flood",
         [BW_C_HTTP2_RESET_FLOOD] = "http2_reset_flood",
         [BW_C_HTTP2_HEAD_FLOOD] = "http2_head_flood",
+        [BW_C_HTTP2_PROBATION] = "http2_probation",
         [BW_C_LOG_DROPPED] = "log_dropped",
         [BW_C_INVALIDATIONS] = "invalidations",
     };

@@ -57,6 +57,8 @@ struct bw_rows bw_rows_counters(void)
          "HTTP/2 connections closed because of too many reset streams."},
         {"http2_head_flood", COUNTER(BW_C_HTTP2_HEAD_FLOOD), false,
          "HTTP/2 connections closed because of far too many header fields."},
+        {"http2_probation", COUNTER(BW_C_HTTP2_PROBATION), false,
+         "HTTP/2 connections begun with small limits, behind a flood of the same client."},
         {"log_dropped", COUNTER(BW_C_LOG_DROPPED), false,
          "Lines of the access log that were not written."},
         {"invalidations", COUNTER(BW_C_INVALIDATIONS), false,

@@ -42,6 +42,7 @@ static void read_http2(const struct bw_value *v, struct bw_limits_conf *out)
     out->http2.requests = bw_read_u32(v, "requests", 0);
     out->http2.resets = bw_read_u32(v, "resets", 0);
     out->http2.control_frames = bw_read_u32(v, "control_frames", 0);
+    out->http2.probation_ms = bw_read_ms(v, "probation");
 }
 
 static void read_limits(struct bw_read *r, const struct bw_value *v, struct bw_limits_conf *out)

@@ -70,8 +70,7 @@ void bw_limits_leave(struct bw_accept_limits *l)
     atomic_fetch_sub(&l->total, 1);
 }
 
-/* What counts as one client. */
-static void client_of(const uint8_t address[16], uint8_t out[16])
+void bw_limits_client(const uint8_t address[16], uint8_t out[16])
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
@@ -102,7 +101,7 @@ bool bw_limits_enter_address(struct bw_accept_limits *l, const uint8_t address[1
     struct client **at;
     bool fits;
 
-    client_of(address, key);
+    bw_limits_client(address, key);
     at = find(l, key, &s);
     fits = max > 0 && (*at == NULL || (*at)->connections < max);
     if (fits && *at == NULL) {
@@ -121,7 +120,7 @@ void bw_limits_leave_address(struct bw_accept_limits *l, const uint8_t address[1
     struct shard *s;
     struct client **at;
 
-    client_of(address, key);
+    bw_limits_client(address, key);
     at = find(l, key, &s);
     BW_ASSERT(*at != NULL);
     if (--(*at)->connections == 0) {

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { UNSENT_MAX = 256 * 1024, UNREAD_MAX = 64 * 1024 };
+enum { UNSENT_MAX = 256 * 1024, UNREAD_MAX = 64 * 1024, DROP_MAX = 64 * 1024 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static nghttp2_session_callbacks *callbacks;
@@ -40,7 +40,7 @@ void bw_h2_put(h2o_linklist_t *list, h2o_linklist_t *link)
     h2o_linklist_insert(list, link);
 }
 
-static void take_off(h2o_linklist_t *link)
+void bw_h2_take_off(h2o_linklist_t *link)
 {
     if (h2o_linklist_is_linked(link))
         h2o_linklist_unlink(link);
@@ -54,13 +54,13 @@ static void free_stream(struct bw_h2_stream *st)
 
     st->stage = H2_CLOSED;
     st->responding = H2_GONE;
-    take_off(&st->turn);
+    bw_h2_take_off(&st->turn);
     h2o_linklist_unlink(&st->link);
     if (st->tunnel != NULL)
         bw_h2_tunnel_free(st);
     bw_h2_body_end(st, BW_REASON_CLOSED);
     bw_exchange_end(&st->x, st->all_sent);
-    take_off(&st->fed); /* `done` may have given credit back */
+    bw_h2_take_off(&st->fed); /* `done` may have given credit back */
     if (st->body.waiting != NULL)
         h2o_buffer_dispose(&st->body.waiting);
     free(st);
@@ -119,16 +119,21 @@ void bw_h2_want_goaway(struct bw_http2 *c)
 static void read_and_drop(h2o_socket_t *socket, const char *err)
 {
     struct bw_http2 *c = socket->data;
+    size_t most = c->is_to_blame ? DROP_MAX : BW_H2_CONNECTION_WINDOW;
 
+    c->dropped += socket->input->size;
     h2o_buffer_consume(&socket->input, socket->input->size);
     if (err != NULL || bw_conn_client_is_done(&c->conn))
         bw_h2_free(c, BW_CLOSE_SOCKET);
+    else if (c->dropped > most)
+        bw_h2_free(c, BW_CLOSE_RESET);
 }
 
 /*
  * The kernel may have bytes for the client still, and what the client sends now, be it a window for
  * them, would be answered with RST if the socket were closed: the bytes would be lost.  So we read
- * on until the client closes, or nothing has moved for a while.
+ * on until the client closes, or nothing has moved for a while, or it sends more than it can have
+ * sent before it heard of the end.
  */
 static void linger(struct bw_http2 *c)
 {
@@ -174,9 +179,10 @@ static bool is_over(const struct bw_http2 *c)
 /* Is there work that no callback of the socket would come for? */
 static bool has_work(struct bw_http2 *c)
 {
-    if (!h2o_linklist_is_empty(&c->fed))
+    if (!h2o_linklist_is_empty(&c->fed) || bw_h2_has_input(c))
         return true;
-    if (!h2o_linklist_is_empty(&c->ready) && c->running < bw_h2_limits(c)->http2.requests)
+    if (!c->ending && !h2o_linklist_is_empty(&c->ready) &&
+        c->running < bw_h2_limits(c)->http2.requests)
         return true;
     return !c->writing && (c->wants_flush || !h2o_linklist_is_empty(&c->drained) ||
                            !h2o_linklist_is_empty(&c->closed));
@@ -185,6 +191,11 @@ static bool has_work(struct bw_http2 *c)
 void bw_h2_turn(struct bw_http2 *c)
 {
     c->turning = true;
+    bw_h2_take_input(c);
+    if (c->flooded && c->on_probation) { /* it was told the last time */
+        bw_h2_free(c, BW_CLOSE_RESET);
+        return;
+    }
     end_closed(c);
     bw_h2_start_ready(c);
     bw_h2_feed_bodies(c);
@@ -393,7 +404,7 @@ static void drain(struct bw_conn *conn)
     c->draining = true;
     if (c->lingering)
         return;
-    if (c->streams_n == 0)
+    if (c->streams_n == 0 && !bw_h2_has_input(c))
         bw_h2_end(c, NGHTTP2_NO_ERROR);
     else
         nghttp2_submit_shutdown_notice(c->session);
@@ -480,8 +491,5 @@ void bw_http2_start(struct bw_worker *w, h2o_socket_t *socket, const struct bw_a
     say_settings(c);
     bw_h2_tick_on(c);
     h2o_socket_read_start(socket, bw_h2_on_read);
-    if (socket->input->size != 0)
-        bw_h2_on_read(socket, NULL);
-    else
-        bw_h2_turn(c);
+    bw_h2_turn(c);
 }

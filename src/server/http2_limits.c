@@ -6,6 +6,9 @@
  * Resets, of either side, have an account of their own that fills only with streams that ended
  * well: rapid reset (CVE-2023-44487) and resets that we are provoked to (CVE-2025-8671) are one
  * thing.
+ *
+ * A client that was cut is on probation for a while (probation.c): its next connections begin with
+ * small accounts, and end without a word.
  */
 #include "breakwater/admin/figures.h"
 #include "breakwater/base/log.h"
@@ -17,23 +20,50 @@ enum {
     REFILLS = 10,        /* a full account of control frames in so many seconds */
     BYTES_A_TOKEN = 256, /* a window is opened for bytes that were sent */
     REQUEST_TOKENS = 14,
+    PROBATION_CONTROL = 5, /* the part of the accounts: what a browser begins with fits in */
+    PROBATION_RESETS = 20,
+    HARD_FIELDS = 10, /* a head of so many times the limit is no mistake */
+    HARD_BYTES = 4,
 };
+
+/* Behind a proxy that we trust, or a unix socket, are many: not all of them flood. */
+static bool is_many(const struct bw_conn *conn)
+{
+    static const uint8_t nobody[16];
+
+    return conn->peer_trusted || memcmp(conn->address, nobody, sizeof(nobody)) == 0;
+}
 
 void bw_h2_limits_init(struct bw_http2 *c)
 {
-    c->control_left = bw_h2_limits(c)->http2.control_frames;
-    c->resets_left = bw_h2_limits(c)->http2.resets;
+    const struct bw_limits_conf *limits = bw_h2_limits(c);
+
     c->control_at = bw_h2_now(c);
+    c->control_left = limits->http2.control_frames;
+    c->resets_left = limits->http2.resets;
+    c->on_probation =
+        bw_probation_has(c->conn.worker->wire->probation, c->conn.address, c->control_at);
+    if (!c->on_probation)
+        return;
+    bw_count(c->conn.worker->counters, BW_C_HTTP2_PROBATION, 1);
+    c->control_left /= PROBATION_CONTROL;
+    c->resets_left /= PROBATION_RESETS;
 }
 
 static void calm_down(struct bw_http2 *c, enum bw_counter which, const char *what, const char *key)
 {
+    int64_t probation_ms = bw_h2_limits(c)->http2.probation_ms;
+
     if (c->ending)
         return;
     bw_count(c->conn.worker->counters, which, 1);
+    if (probation_ms > 0 && !is_many(&c->conn))
+        bw_probation_begin(c->conn.worker->wire->probation, c->conn.address,
+                           bw_h2_now(c) + (uint64_t)probation_ms);
     bw_log_limited(BW_LOG_WARN, what, c->conn.address_text,
                    "%s sends too many %s over HTTP/2: its connection was closed (limits.%s)",
                    c->conn.address_text, what, key);
+    c->flooded = true;
     bw_h2_end(c, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
@@ -110,7 +140,13 @@ void bw_h2_ended_well(struct bw_http2 *c)
         c->resets_left++;
 }
 
-void bw_h2_head_flood(struct bw_http2 *c)
+bool bw_h2_allows_head(struct bw_http2 *c, size_t fields, size_t bytes)
 {
-    calm_down(c, BW_C_HTTP2_HEAD_FLOOD, "header fields", "headers");
+    const struct bw_limits_conf *limits = bw_h2_limits(c);
+    size_t more_fields = c->on_probation ? 1 : HARD_FIELDS;
+    size_t more_bytes = c->on_probation ? 1 : HARD_BYTES;
+
+    if (fields > limits->headers * more_fields || bytes > limits->head * more_bytes)
+        calm_down(c, BW_C_HTTP2_HEAD_FLOOD, "header fields", "headers");
+    return !c->ending;
 }

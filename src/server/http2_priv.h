@@ -114,6 +114,8 @@ struct bw_http2 {
     bool ending; /* no more is read: when all is written, close */
     bool draining, wants_goaway, said_goaway;
     bool lingering;      /* all is said and written: read and drop until the client closes */
+    bool is_to_blame;    /* GOAWAY named an error */
+    size_t dropped;      /* bytes, while lingering */
     int32_t goaway_last; /* what GOAWAY named: nothing above it is begun */
     char *inflight;      /* clear text: what is being written; malloc'd */
     struct {
@@ -137,6 +139,7 @@ struct bw_http2 {
     /* http2_limits.c */
     int64_t control_left, resets_left;
     uint64_t control_at;
+    bool on_probation, flooded;
     uint64_t bytes_paid; /* of bytes_sent, how many have refilled the account */
 };
 
@@ -153,6 +156,12 @@ static inline uint64_t bw_h2_now(const struct bw_http2 *c)
     return h2o_now(c->conn.super.ctx->loop);
 }
 
+/* Is there more of what was read?  Behind the end nothing is taken any more. */
+static inline bool bw_h2_has_input(const struct bw_http2 *c)
+{
+    return c->conn.socket->input->size > 0 && !c->ending;
+}
+
 /* ---- http2.c ---- */
 void bw_h2_free(struct bw_http2 *c, enum bw_close how);
 /* Do what the lists say, then write.  May free the connection. */
@@ -163,8 +172,9 @@ void bw_h2_turn_soon(struct bw_http2 *c);
 void bw_h2_give_way(struct bw_http2 *c);
 /* The stream is new: clocks run. */
 void bw_h2_tick_on(struct bw_http2 *c);
-/* Put it on that list of the connection. */
+/* Put it on that list of the connection; take it off whichever it is on. */
 void bw_h2_put(h2o_linklist_t *list, h2o_linklist_t *link);
+void bw_h2_take_off(h2o_linklist_t *link);
 /* Nothing of this client is read any more; GOAWAY, and close behind what is written. */
 void bw_h2_end(struct bw_http2 *c, uint32_t code);
 
@@ -175,6 +185,8 @@ void bw_h2_want_goaway(struct bw_http2 *c);
 void bw_h2_reading(nghttp2_session_callbacks *callbacks);
 void bw_h2_on_read(h2o_socket_t *socket, const char *err);
 struct bw_h2_stream *bw_h2_stream(struct bw_http2 *c, int32_t id);
+/* The turn: a bite of what was read. */
+void bw_h2_take_input(struct bw_http2 *c);
 /* The turn: run what was read. */
 void bw_h2_start_ready(struct bw_http2 *c);
 void bw_h2_feed_bodies(struct bw_http2 *c);
@@ -215,8 +227,8 @@ bool bw_h2_allows_frame(struct bw_http2 *c, const nghttp2_frame_hd *hd);
 bool bw_h2_allows_reset(struct bw_http2 *c);
 /* A request begins. */
 void bw_h2_pay_request(struct bw_http2 *c);
-/* Too many fields, or too large ones, for a head that would be refused anyway. */
-void bw_h2_head_flood(struct bw_http2 *c);
+/* A head that is too large has so many fields and bytes by now: may it go on, to be refused? */
+bool bw_h2_allows_head(struct bw_http2 *c, size_t fields, size_t bytes);
 /* A stream ended as it should. */
 void bw_h2_ended_well(struct bw_http2 *c);
 

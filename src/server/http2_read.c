@@ -1,8 +1,9 @@
 /*
  * http2_read.c - what an HTTP/2 client sends: heads, counted before they are kept, and bodies.
  *
- * A request is started when the read that brought it is over: what a client resets in the same
- * breath never reaches the steps or an origin (CVE-2023-44487).
+ * A request is started when all that was read with it is taken: what a client resets in the same
+ * breath never reaches the steps or an origin (CVE-2023-44487).  What was read is taken in bites,
+ * so that a client who sends much does not hold up the others.
  *
  * A body waits in a buffer of its stream, which the stream's window limits, until its sink has
  * credit; what the sink has consumed opens the windows again.  So a slow origin holds back its own
@@ -17,7 +18,10 @@
 
 #include <stdlib.h>
 
-enum { FIELDS_FIRST = 16, HARD_FIELDS = 10, HARD_BYTES = 4 };
+enum {
+    FIELDS_FIRST = 16,
+    BITE = 16 * 1024, /* of the input, before others have their turn: HPACK can make it long */
+};
 
 static const struct bw_wire_ops http2_ops = {
     .protocol = "HTTP/2",
@@ -83,14 +87,6 @@ static bool fits(struct bw_h2_stream *st, size_t bytes)
     return !st->too_large;
 }
 
-static bool is_flood(const struct bw_h2_stream *st)
-{
-    const struct bw_limits_conf *limits = bw_h2_limits(st->conn);
-
-    return st->fields_n > (size_t)limits->headers * HARD_FIELDS ||
-           st->head_bytes > (size_t)limits->head * HARD_BYTES;
-}
-
 static void keep(struct bw_h2_stream *st, struct bw_slice name, struct bw_slice value,
                  enum bw_field_id id)
 {
@@ -121,11 +117,9 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *f, const uin
     (void)session, (void)flags;
     if (st == NULL)
         return 0;
-    if (!fits(st, name_n + value_n)) {
-        if (is_flood(st))
-            bw_h2_head_flood(c);
-        return c->ending ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
-    }
+    if (!fits(st, name_n + value_n))
+        return bw_h2_allows_head(c, st->fields_n, st->head_bytes) ? 0
+                                                                  : NGHTTP2_ERR_CALLBACK_FAILURE;
     if (!is_request(f)) /* trailers are counted and dropped: nobody asks for them */
         return 0;
     id = bw_field_lookup(known);
@@ -204,10 +198,16 @@ static void note_priority(struct bw_http2 *c, const nghttp2_frame *f)
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *f, int why, void *user)
 {
     struct bw_http2 *c = user;
+    struct bw_h2_stream *st = bw_h2_stream(c, f->hd.stream_id);
 
     (void)session, (void)why;
     if (f->hd.type == NGHTTP2_HEADERS && f->hd.stream_id == c->head_stream)
         c->head_at = 0;
+    if (st != NULL) {
+        st->was_reset = true; /* as good as */
+        if (st->stage == H2_READY)
+            bw_h2_take_off(&st->turn);
+    }
     return bw_h2_allows_reset(c) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
@@ -307,7 +307,6 @@ static void start(struct bw_h2_stream *st)
     struct bw_exchange *x = &st->x;
     enum bw_head_verdict verdict;
     uint32_t last = bw_h2_limits(st->conn)->requests_per_connection;
-
     if (last != 0 && st->conn->requests >= last)
         bw_h2_want_goaway(st->conn);
     st->stage = H2_RUNS;
@@ -334,6 +333,8 @@ void bw_h2_start_ready(struct bw_http2 *c)
 {
     uint32_t max = bw_h2_limits(c)->http2.requests;
 
+    if (c->ending || bw_h2_has_input(c))
+        return;
     while (!h2o_linklist_is_empty(&c->ready) && c->running < max) {
         struct bw_h2_stream *st = BW_CONTAINER_OF(c->ready.next, struct bw_h2_stream, turn);
 
@@ -466,20 +467,41 @@ void bw_h2_body_consumed(struct bw_exchange *x, size_t n)
 
 /* ---- the input ---- */
 
+/* May we read on, and is there room for it? */
+static void read_or_wait(struct bw_http2 *c)
+{
+    h2o_socket_t *socket = c->conn.socket;
+    bool has_rest = socket->input->size > 0;
+
+    if (c->ending || has_rest == !h2o_socket_is_reading(socket))
+        return;
+    if (has_rest)
+        h2o_socket_read_stop(socket);
+    else
+        h2o_socket_read_start(socket, bw_h2_on_read);
+}
+
+void bw_h2_take_input(struct bw_http2 *c)
+{
+    h2o_socket_t *socket = c->conn.socket;
+    size_t size = socket->input->size < BITE ? socket->input->size : BITE;
+    ssize_t n;
+
+    if (!bw_h2_has_input(c))
+        return;
+    n = nghttp2_session_mem_recv(c->session, (const uint8_t *)socket->input->bytes, size);
+    h2o_buffer_consume(&socket->input, size);
+    if (n < 0)
+        bw_h2_end(c, n == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+    read_or_wait(c);
+}
+
 void bw_h2_on_read(h2o_socket_t *socket, const char *err)
 {
     struct bw_http2 *c = socket->data;
-    ssize_t n;
 
-    if (err != NULL || bw_conn_client_is_done(&c->conn)) {
+    if (err != NULL || bw_conn_client_is_done(&c->conn))
         bw_h2_free(c, BW_CLOSE_CUT);
-        return;
-    }
-    c->turning = true; /* the turn comes behind the read */
-    n = nghttp2_session_mem_recv(c->session, (const uint8_t *)socket->input->bytes,
-                                 socket->input->size);
-    h2o_buffer_consume(&socket->input, socket->input->size);
-    if (n < 0)
-        bw_h2_end(c, n == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
-    bw_h2_turn(c);
+    else
+        bw_h2_turn(c);
 }

@@ -427,6 +427,8 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *f, void 
 
     if (f->hd.type == NGHTTP2_RST_STREAM && f->rst_stream.error_code == NGHTTP2_PROTOCOL_ERROR)
         (void)bw_h2_allows_reset(c); /* a body against its length: nghttp2 says nothing of it */
+    if (f->hd.type == NGHTTP2_GOAWAY && f->goaway.error_code != NGHTTP2_NO_ERROR)
+        c->is_to_blame = true;
     if ((f->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0 ||
         (f->hd.type != NGHTTP2_DATA && f->hd.type != NGHTTP2_HEADERS))
         return 0;

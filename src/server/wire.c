@@ -66,6 +66,7 @@ void bw_wire_context_init(struct bw_worker *w)
     h2o_linklist_init_anchor(&wire->pending);
     wire->gather = bw_alloc(BW_GATHER_MAX);
     wire->worker = w;
+    wire->probation = bw_probation_new();
     w->wire = wire;
 }
 
@@ -83,6 +84,7 @@ void bw_wire_context_dispose(struct bw_worker *w)
     h2o_context_dispose(&w->ctx);
     free(queue); /* which libh2o 2.2.5 destroys and does not free */
     h2o_config_dispose(&w->globalconf);
+    bw_probation_free(wire->probation);
     free(wire->fields);
     free(wire->gather);
     free(wire->out);

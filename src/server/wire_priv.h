@@ -37,6 +37,7 @@ struct bw_wire {
     struct bw_next resume_next;
     h2o_linklist_t pending; /* accept.c: a PROXY line or a handshake is under way */
     uint32_t handshakes;
+    struct bw_probation *probation;
 
     struct bw_next drain_next;
     struct bw_timer drain_timer;
@@ -126,9 +127,19 @@ void bw_accept_drop_pending(struct bw_worker *w);
 /* One more connection, if fewer than `max` are open. */
 bool bw_limits_enter(struct bw_accept_limits *l, uint32_t max);
 void bw_limits_leave(struct bw_accept_limits *l);
-/* One more from this client (IPv4 mapped; IPv6 counts by /64), if it has fewer than `max`. */
+/* What counts as one client: an IPv4 address (mapped) or the /64 of an IPv6 address. */
+void bw_limits_client(const uint8_t address[16], uint8_t out[16]);
+/* One more from this client, if it has fewer than `max`. */
 bool bw_limits_enter_address(struct bw_accept_limits *l, const uint8_t address[16], uint32_t max);
 void bw_limits_leave_address(struct bw_accept_limits *l, const uint8_t address[16]);
+
+/* ---- probation.c; times are the loop's milliseconds ---- */
+struct bw_probation *bw_probation_new(void);
+void bw_probation_free(struct bw_probation *p);
+/* A connection of this client was cut for a flood. */
+void bw_probation_begin(struct bw_probation *p, const uint8_t address[16], uint64_t until);
+/* Was it, a short while ago? */
+bool bw_probation_has(struct bw_probation *p, const uint8_t address[16], uint64_t now);
 
 /* ---- listen_set.c ---- */
 size_t bw_listen_set_sockets(const struct bw_listen_set *s);

@@ -38,6 +38,7 @@ enum bw_counter {
     BW_C_HTTP2_CONTROL_FLOOD, /* HTTP/2 connections closed: too many control frames */
     BW_C_HTTP2_RESET_FLOOD,   /* the same: too many resets */
     BW_C_HTTP2_HEAD_FLOOD,    /* the same: far too many header fields */
+    BW_C_HTTP2_PROBATION,     /* HTTP/2 connections of clients that flooded shortly before */
     BW_C_LOG_DROPPED,         /* access log lines that were not written */
     BW_C_INVALIDATIONS,
     BW_C_COUNT,

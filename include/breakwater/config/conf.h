@@ -54,7 +54,8 @@ struct bw_limits_conf {
         uint32_t streams;  /* open at once */
         uint32_t requests; /* of these, worked on at once */
         uint32_t resets, control_frames;
-    } http2; /* of one connection */
+        int64_t probation_ms; /* 0: off */
+    } http2;                  /* of one connection */
     int64_t drain_ms;
 };
 

@@ -92,6 +92,7 @@ static const char printed[] =
     "    requests: 64                                        # default\n"
     "    resets: 200                                         # default\n"
     "    control_frames: 1000                                # default\n"
+    "    probation: 10s                                      # default\n"
     "  drain: 30s                                            # default\n"
     "admin:\n"
     "  listen: 127.0.0.1:9000                                # t.yaml:10\n"

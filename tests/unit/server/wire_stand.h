@@ -44,7 +44,8 @@ struct stand {
     struct bw_listen_conf listen;
     struct bw_listener listener;
     void (*start)(struct bw_worker *w, h2o_socket_t *socket, const struct bw_accepted *who);
-    int fd; /* the client's end */
+    int fd;              /* the client's end */
+    uint8_t address[16]; /* the client's, all zero: it comes by a unix socket */
     char heard[HEARD_MAX + 1];
     size_t heard_n;
     bool closed;
@@ -119,10 +120,13 @@ static inline int stand_down(void **state)
 /* A client has connected; its socket is a pair, or as given. */
 static inline void connect_socket(int client, int server)
 {
-    struct bw_accepted who = {.listener = &stand->listener, .is_unix = true};
+    static const uint8_t nobody[16];
+    struct bw_accepted who = {.listener = &stand->listener,
+                              .is_unix = memcmp(stand->address, nobody, sizeof(nobody)) == 0};
     h2o_socket_t *socket =
         h2o_evloop_socket_create(stand->w.ctx.loop, server, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
 
+    memcpy(who.address, stand->address, sizeof(who.address));
     stand->fd = client;
     (void)fcntl(client, F_SETFL, O_NONBLOCK);
     stand->start(&stand->w, socket, &who);
