@@ -66,12 +66,6 @@ static const struct bw_limits_conf *limits_of(const struct bw_worker *w)
     return &w->snapshot->conf->limits;
 }
 
-/* The admin address must answer when clients have taken all there is. */
-static struct bw_accept_limits *shared_limits(const struct bw_worker *w)
-{
-    return w->admin ? NULL : w->accept_limits;
-}
-
 /* ---- tickets ---- */
 
 static void ticket_closed(void *data)
@@ -96,7 +90,7 @@ static struct ticket *ticket_new(struct bw_worker *w, h2o_socket_t *socket)
 
     t->worker = w;
     t->set = bw_listen_set_take(w->listening);
-    t->limits = shared_limits(w);
+    t->limits = bw_limits_of(w);
     atomic_fetch_add_explicit(&w->connections, 1, memory_order_relaxed);
     bw_count(w->counters, BW_C_CONNECTIONS, 1);
     socket->on_close.cb = ticket_closed;
@@ -375,14 +369,14 @@ static void admit(struct bw_worker *w, const struct bw_listener *listener, int f
 
 static bool enter_total(struct bw_worker *w)
 {
-    struct bw_accept_limits *shared = shared_limits(w);
+    struct bw_accept_limits *shared = bw_limits_of(w);
 
     return shared == NULL || bw_limits_enter(shared, limits_of(w)->connections);
 }
 
 static void leave_total(struct bw_worker *w)
 {
-    struct bw_accept_limits *shared = shared_limits(w);
+    struct bw_accept_limits *shared = bw_limits_of(w);
 
     if (shared != NULL)
         bw_limits_leave(shared);

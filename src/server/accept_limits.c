@@ -57,6 +57,12 @@ void bw_accept_limits_free(struct bw_accept_limits *l)
     free(l);
 }
 
+/* The admin address must answer when clients have taken all there is. */
+struct bw_accept_limits *bw_limits_of(const struct bw_worker *w)
+{
+    return w->admin ? NULL : w->accept_limits;
+}
+
 bool bw_limits_enter(struct bw_accept_limits *l, uint32_t max)
 {
     if (atomic_fetch_add(&l->total, 1) < max)

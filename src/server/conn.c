@@ -120,6 +120,13 @@ bool bw_conn_client_is_done(const struct bw_conn *c)
     return c->session != NULL && (SSL_get_shutdown(c->session) & SSL_RECEIVED_SHUTDOWN) != 0;
 }
 
+bool bw_conn_is_local(const struct bw_conn *c)
+{
+    static const uint8_t nobody[16];
+
+    return memcmp(c->address, nobody, sizeof(nobody)) == 0;
+}
+
 /* Each may be freed by it. */
 static void each_conn(struct bw_worker *w, void (*what)(struct bw_conn *c))
 {

@@ -58,6 +58,7 @@ static void free_stream(struct bw_h2_stream *st)
     h2o_linklist_unlink(&st->link);
     if (st->tunnel != NULL)
         bw_h2_tunnel_free(st);
+    bw_h2_tunnel_leave(st);
     bw_h2_body_end(st, BW_REASON_CLOSED);
     bw_exchange_end(&st->x, st->all_sent);
     bw_h2_take_off(&st->fed); /* `done` may have given credit back */

@@ -29,9 +29,7 @@ enum {
 /* Behind a proxy that we trust, or a unix socket, are many: not all of them flood. */
 static bool is_many(const struct bw_conn *conn)
 {
-    static const uint8_t nobody[16];
-
-    return conn->peer_trusted || memcmp(conn->address, nobody, sizeof(nobody)) == 0;
+    return conn->peer_trusted || bw_conn_is_local(conn);
 }
 
 void bw_h2_limits_init(struct bw_http2 *c)

@@ -66,6 +66,7 @@ struct bw_h2_stream {
     bool deferred;    /* nghttp2 waits for resume_data */
     bool was_reset;   /* by us */
     bool prioritised; /* the client sent a PRIORITY_UPDATE */
+    bool counts;      /* as a connection: it is, or will be, a WebSocket */
     uint64_t read_at; /* when its head was whole; the loop's milliseconds */
 
     struct bw_http2_head head;
@@ -235,6 +236,12 @@ void bw_h2_ended_well(struct bw_http2 *c);
 /* ---- http2_tunnel.c ---- */
 /* The fields that an upgrade has in HTTP/1.1; false: no random bytes for the key. */
 bool bw_h2_tunnel_fields(struct bw_h2_stream *st);
+/*
+ * A WebSocket costs descriptors as a connection does, so it counts as one more of its client's.
+ * False: there are too many.
+ */
+bool bw_h2_tunnel_enter(struct bw_h2_stream *st);
+void bw_h2_tunnel_leave(struct bw_h2_stream *st); /* if it has entered */
 void bw_h2_upgrade(struct bw_exchange *x, bw_upgraded_fn upgraded, void *ctx);
 /* The turn: bytes of the client's go to the tunnel, or nowhere when it does not listen. */
 void bw_h2_tunnel_data(struct bw_h2_stream *st);

@@ -325,6 +325,8 @@ static void start(struct bw_h2_stream *st)
         refuse(st, 413, BW_REASON_BODY_TOO_LARGE);
     else if (x->head.upgrade && !bw_h2_tunnel_fields(st))
         refuse(st, 500, BW_REASON_BAD_HEAD);
+    else if (x->head.upgrade && !bw_h2_tunnel_enter(st))
+        refuse(st, 503, BW_REASON_SHED);
     else
         bw_exchange_run(x);
 }

@@ -6,6 +6,7 @@
  * from the stream here.  Each direction reads only when what it read before is gone, so the
  * stream's window and the tunnel's own pace hold each other back.
  */
+#include "breakwater/admin/figures.h"
 #include "breakwater/base/check.h"
 #include "breakwater/base/mem.h"
 
@@ -31,6 +32,8 @@ struct bw_h2_tunnel {
     void *ctx;
 };
 
+/* ---- the fields, and the place ---- */
+
 /* What an HTTP/1.1 origin wants to see (RFC 6455, 4.1); the key proves nothing to anybody here. */
 bool bw_h2_tunnel_fields(struct bw_h2_stream *st)
 {
@@ -51,6 +54,42 @@ bool bw_h2_tunnel_fields(struct bw_h2_stream *st)
         (struct bw_field){BW_S("sec-websocket-key"), bw_slice(text, KEY_TEXT - 1), BW_F_OTHER};
     fields->v = v;
     return true;
+}
+
+static bool enter(struct bw_h2_stream *st, struct bw_accept_limits *limits)
+{
+    const struct bw_limits_conf *conf = bw_h2_limits(st->conn);
+
+    if (!bw_limits_enter(limits, conf->connections))
+        return false;
+    if (!bw_conn_is_local(&st->conn->conn) &&
+        !bw_limits_enter_address(limits, st->conn->conn.address, conf->connections_per_address)) {
+        bw_limits_leave(limits);
+        return false;
+    }
+    return true;
+}
+
+bool bw_h2_tunnel_enter(struct bw_h2_stream *st)
+{
+    struct bw_accept_limits *limits = bw_limits_of(st->conn->conn.worker);
+
+    st->counts = limits != NULL && enter(st, limits);
+    if (limits != NULL && !st->counts)
+        bw_count(st->conn->conn.worker->counters, BW_C_CONNECTIONS_REFUSED, 1);
+    return limits == NULL || st->counts;
+}
+
+void bw_h2_tunnel_leave(struct bw_h2_stream *st)
+{
+    struct bw_accept_limits *limits = bw_limits_of(st->conn->conn.worker);
+
+    if (!st->counts)
+        return;
+    st->counts = false;
+    bw_limits_leave(limits);
+    if (!bw_conn_is_local(&st->conn->conn))
+        bw_limits_leave_address(limits, st->conn->conn.address);
 }
 
 /* ---- from the tunnel to the stream ---- */

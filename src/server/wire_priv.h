@@ -85,6 +85,8 @@ struct bw_conn *bw_conn_new(size_t size, struct bw_worker *w, h2o_socket_t *sock
 void bw_conn_free(struct bw_conn *c, enum bw_close how);
 /* Did the client say, over TLS, that nothing more will come? */
 bool bw_conn_client_is_done(const struct bw_conn *c);
+/* Did it come by a unix socket, where clients have no address to tell them apart? */
+bool bw_conn_is_local(const struct bw_conn *c);
 /* The drain of a worker begins. */
 void bw_conns_drain(struct bw_worker *w);
 /* The longest of few durations in ms that is not above `left`, for timers that may fire early:
@@ -124,6 +126,8 @@ void bw_accept_close(struct bw_worker *w);
 void bw_accept_drop_pending(struct bw_worker *w);
 
 /* ---- accept_limits.c ---- */
+/* What this worker has to count in; NULL: nothing is limited. */
+struct bw_accept_limits *bw_limits_of(const struct bw_worker *w);
 /* One more connection, if fewer than `max` are open. */
 bool bw_limits_enter(struct bw_accept_limits *l, uint32_t max);
 void bw_limits_leave(struct bw_accept_limits *l);

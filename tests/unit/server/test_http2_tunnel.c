@@ -1,7 +1,7 @@
 /* WebSockets over HTTP/2: a stream with a socket behind it  (RFC 8441). */
 #include "http2_client.h"
 
-static struct h2_stream *open_websocket(void)
+static struct h2_stream *ask_for_websocket(void)
 {
     nghttp2_nv nv[] = {NV(":method", "CONNECT"), NV(":protocol", "websocket"),
                        NV(":scheme", "http"),    NV(":authority", "a"),
@@ -9,10 +9,19 @@ static struct h2_stream *open_websocket(void)
     struct h2_stream *s;
 
     upgraded_socket = NULL;
-    open_client();
     s = begin_request(nv, 6, true);
     s->upload_stays_open = true;
-    WAIT_FOR(upgraded_socket != NULL && s->status != 0);
+    WAIT_FOR(s->status != 0);
+    return s;
+}
+
+static struct h2_stream *open_websocket(void)
+{
+    struct h2_stream *s;
+
+    open_client();
+    s = ask_for_websocket();
+    WAIT_FOR(upgraded_socket != NULL);
     return s;
 }
 
@@ -116,6 +125,27 @@ TEST(an_upgrade_whose_client_left_in_the_same_breath_ends_once)
     h2o_socket_close(upgraded_socket);
 }
 
+TEST(a_websocket_counts_as_a_connection_of_its_client)
+{
+    h2o_socket_t *first_socket;
+    struct h2_stream *first;
+
+    stand->w.accept_limits = bw_accept_limits_new();
+    stand->conf.limits.connections = 1;
+    first = open_websocket();
+    first_socket = upgraded_socket;
+    assert_int_equal(ask_for_websocket()->status, 503);
+    assert_null(upgraded_socket);
+    assert_int_equal(counted(BW_C_CONNECTIONS_REFUSED), 1);
+    reset(first);
+    h2o_socket_close(first_socket);
+    client_turns(5);
+    assert_int_equal(ask_for_websocket()->status, 200);
+    h2o_socket_close(upgraded_socket);
+    bw_conns_cut(&stand->w);
+    bw_accept_limits_free(stand->w.accept_limits);
+}
+
 #define RUN_HERE(name) cmocka_unit_test_setup_teardown(name, h2_stand_up, h2_stand_down)
 
 int main(void)
@@ -126,6 +156,7 @@ int main(void)
         RUN_HERE(a_websocket_whose_stream_is_reset_is_closed),
         RUN_HERE(what_goes_into_a_websocket_that_is_not_read_stays_whole),
         RUN_HERE(an_upgrade_whose_client_left_in_the_same_breath_ends_once),
+        RUN_HERE(a_websocket_counts_as_a_connection_of_its_client),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
