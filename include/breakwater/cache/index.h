@@ -9,7 +9,7 @@
  * An entry knows the first 8 bytes of its key, the record in the store proves the rest: of two keys
  * that share them the one stored last is kept.
  *
- * 32 bytes an entry, 4 of hash table, 16 of heap, 8..12 of ghosts: 60 to 64 an object.
+ * 32 bytes an entry, 4 of hash table, 16 of heap, 6..12 of ghosts: 58 to 64 an object.
  */
 #pragma once
 
