@@ -59,4 +59,5 @@ $(BUILD)/unit/$(1)/test_%: tests/unit/$(1)/test_%.c tests/unit/unit.h $$(call li
 endef
 $(foreach m,$(MODULES),$(eval $(call archive,$(m))))
 
+-include make/offload.mk
 -include $(OBJ:.o=.d)

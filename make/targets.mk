@@ -19,8 +19,8 @@ ADMIN     ?= 127.0.0.1:9180
 
 export BUILD JOBS PYTHON RESULTS
 
-.PHONY: help run test check e2e e2e-long asan tsan fuzz fuzz-programs unit-programs lint format conformance bench model \
-        image install uninstall clean deps-%
+.PHONY: help run test check e2e e2e-long asan tsan fuzz fuzz-programs unit-programs lint format conformance bench offload \
+        model image install uninstall clean deps-%
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' make/targets.mk
@@ -86,6 +86,10 @@ conformance: deps-build+run+test ## the public HTTP cache tests (npm http-cache-
 bench: deps-build+bench ## compare with nginx, varnish and h2o on this machine; BENCH='hit-1k miss' chooses
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(PYTHON) bench/run --binary $(BUILD)/breakwater $(BENCH)
+
+offload: deps-build ## what the cache spares its origin, simulated; OFFLOAD='--quick', '--live', a trace or a CSV file
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/offload-sim
+	@$(PYTHON) bench/offload --build $(BUILD) $(OFFLOAD)
 
 model: deps-build ## explore the fill protocol completely, then with each rule taken out (five minutes, 3 GB)
 	@mkdir -p $(BUILD)/model

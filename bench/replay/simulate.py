@@ -1,0 +1,63 @@
+"""simulate - runs build/offload-sim on both cores and reads what it prints; judges the goals."""
+import concurrent.futures
+import json
+import subprocess
+
+GOALS_WEB = (("breakwater:requests", "belady-size", "request_offload", 92), ("breakwater:bytes", "belady", "byte_offload", 86))
+BASELINES = ("lru", "s3-fifo", "gdsf")
+GENERATED = ("scan", "onehit", "flash", "drift", "flood", "corr+", "corr-")
+MARGIN = 2  # points below the best baseline
+GOAL_SHARES = (5, 10)
+
+
+class Failed(Exception):
+    """One line for the person who asked."""
+
+
+def run_one(program, tables, trace, shares, objects):
+    command = [program, "--tables", tables, "--shares", ",".join(f"{share:g}" for share in shares), "--objects",
+               str(objects), trace]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(done.stderr.strip() or f"{program} ended with status {done.returncode}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def run(program, tables, traces, shares, objects, jobs, progress):
+    """The cells of all traces, in the order of the traces."""
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        waiting = [pool.submit(run_one, program, tables, trace, shares, objects) for trace in traces]
+        cells = []
+        for number, one in enumerate(waiting, 1):
+            cells += one.result()
+            progress(f"simulated {number} of {len(traces)} traces")
+    return cells
+
+
+def by_policy(cells):
+    """{(trace, share): {policy: cell}}, in order"""
+    groups = {}
+    for cell in cells:
+        groups.setdefault((cell["trace"], cell["share"]), {})[cell["policy"]] = cell
+    return groups
+
+
+def goals(cells):
+    """[{what, got, wanted, holds}]"""
+    found = []
+    for (trace, share), group in by_policy(cells).items():
+        if share not in GOAL_SHARES:
+            continue
+        if trace == "web":
+            for ours, bound, figure, wanted in GOALS_WEB:
+                got = 100 * group[ours][figure] / group[bound][figure]
+                found.append({"what": f"web at {share:g} %: {figure.replace('_', ' ')} of {ours} against {bound}",
+                              "got": round(got, 1), "wanted": f">= {wanted} %", "holds": got >= wanted})
+        if trace in GENERATED:
+            for ours, _, figure, _ in GOALS_WEB:
+                best = max(group[name][figure] for name in BASELINES)
+                got = group[ours][figure] - best
+                found.append({"what": f"{trace} at {share:g} %: {figure.replace('_', ' ')} of {ours} against the best of "
+                                      f"{', '.join(BASELINES)}",
+                              "got": round(got, 2), "wanted": f">= -{MARGIN} points", "holds": got >= -MARGIN})
+    return found

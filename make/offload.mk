@@ -1,0 +1,24 @@
+# offload.mk - the offload simulator, which links the product's own index and eviction.
+
+SIM     := $(wildcard bench/sim/*.c)
+
+$(BUILD)/obj/bench/%.o: bench/sim/%.c
+	@mkdir -p $(@D)
+	$(call say,cc)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/lib/bench.a: $(filter-out %/main.o,$(SIM:bench/sim/%.c=$(BUILD)/obj/bench/%.o))
+	@mkdir -p $(@D) && rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(BUILD)/offload-sim: $(BUILD)/obj/bench/main.o $(BUILD)/lib/bench.a $(call libs,cache)
+	$(call say,link)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+
+$(BUILD)/unit/bench/test_%: tests/unit/bench/test_%.c tests/unit/unit.h $(BUILD)/lib/bench.a $(call libs,cache)
+	@mkdir -p $(@D)
+	$(call say,test)
+	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit -Ibench/sim -MMD -MP -o $@ $< $(filter %.a,$^) $(LDFLAGS) -lcmocka \
+	    $(LDLIBS)
+
+-include $(SIM:bench/sim/%.c=$(BUILD)/obj/bench/%.d)
