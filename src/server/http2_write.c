@@ -212,6 +212,8 @@ void bw_h2_reset(struct bw_h2_stream *st, uint32_t code)
     if (st->stage == H2_CLOSED || st->was_reset)
         return;
     st->was_reset = true;
+    if (st->stage == H2_READY) /* it may be told that it was not begun (RFC 9113, 8.7) */
+        bw_h2_take_off(&st->turn);
     nghttp2_submit_rst_stream(st->conn->session, NGHTTP2_FLAG_NONE, st->id, code);
     bw_h2_turn_soon(st->conn);
 }

@@ -253,6 +253,36 @@ TEST(a_stream_that_waits_for_its_turn_is_not_the_clients_fault)
     assert_int_equal(counted(BW_C_SEND_TIMEOUT), 0);
 }
 
+/* Takes nothing, and lets the loop turn for so long. */
+static void sleeps(int ms)
+{
+    int64_t end = bw_clock_mono_us() + INT64_C(1000) * ms;
+
+    client_says();
+    while (bw_clock_mono_us() < end)
+        bw_loop_run(stand->loop, 5);
+}
+
+TEST(a_request_that_was_refused_a_place_is_not_begun_when_there_is_one)
+{
+    struct h2_stream *first, *waiting;
+
+    stand->conf.limits.http2.requests = 1;
+    stand->conf.limits.send_timeout_ms = 1500;
+    open_session(1 << 30);
+    nghttp2_session_set_local_window_size(client.session, NGHTTP2_FLAG_NONE, 0, 1 << 30);
+    first = get("/late");
+    waiting = get("/late");
+    WAIT_FOR(seen.started == 1);
+    sleeps(1300);
+    answer_from_source(40000000); /* behind which the refusal waits */
+    sleeps(900);
+    reset(first);
+    sleeps(20);
+    is_reset(waiting, NGHTTP2_REFUSED_STREAM);
+    assert_int_equal(seen.started, 1);
+}
+
 TEST(a_client_that_does_not_read_is_cut)
 {
     stand->conf.limits.send_timeout_ms = 500;
@@ -421,6 +451,7 @@ int main(void)
         RUN_HERE(a_client_that_opens_no_window_loses_its_stream),
         RUN_HERE(a_client_that_stops_taking_loses_its_streams),
         RUN_HERE(a_stream_that_waits_for_its_turn_is_not_the_clients_fault),
+        RUN_HERE(a_request_that_was_refused_a_place_is_not_begun_when_there_is_one),
         RUN_HERE(a_client_that_does_not_read_is_cut),
         RUN_HERE(a_body_that_is_too_slow_is_ended),
         RUN_HERE(a_slow_sink_is_not_the_clients_fault),
