@@ -20,8 +20,10 @@ enum {
     REFILLS = 10,        /* a full account of control frames in so many seconds */
     BYTES_A_TOKEN = 256, /* a window is opened for bytes that were sent */
     REQUEST_TOKENS = 14,
-    PROBATION_CONTROL = 5, /* the part of the accounts: what a browser begins with fits in */
+    PROBATION_CONTROL = 5, /* the part of the accounts, and what a browser needs at least */
+    PROBATION_CONTROL_LEAST = 200,
     PROBATION_RESETS = 20,
+    PROBATION_RESETS_LEAST = 10,
     HARD_FIELDS = 10, /* a head of so many times the limit is no mistake */
     HARD_BYTES = 4,
 };
@@ -32,6 +34,14 @@ static bool is_many(const struct bw_conn *conn)
     return conn->peer_trusted || bw_conn_is_local(conn);
 }
 
+/* Nobody is refused for being on probation: it is never so little that no connection can begin. */
+static int64_t part_of(int64_t full, int64_t part, int64_t least)
+{
+    if (full / part >= least)
+        return full / part;
+    return full < least ? full : least;
+}
+
 void bw_h2_limits_init(struct bw_http2 *c)
 {
     const struct bw_limits_conf *limits = bw_h2_limits(c);
@@ -40,12 +50,13 @@ void bw_h2_limits_init(struct bw_http2 *c)
     c->control_left = limits->http2.control_frames;
     c->resets_left = limits->http2.resets;
     c->on_probation =
+        !is_many(&c->conn) && /* a flooder of the same /64 is not to harm those behind a proxy */
         bw_probation_has(c->conn.worker->wire->probation, c->conn.address, c->control_at);
     if (!c->on_probation)
         return;
     bw_count(c->conn.worker->counters, BW_C_HTTP2_PROBATION, 1);
-    c->control_left /= PROBATION_CONTROL;
-    c->resets_left /= PROBATION_RESETS;
+    c->control_left = part_of(c->control_left, PROBATION_CONTROL, PROBATION_CONTROL_LEAST);
+    c->resets_left = part_of(c->resets_left, PROBATION_RESETS, PROBATION_RESETS_LEAST);
 }
 
 static void calm_down(struct bw_http2 *c, enum bw_counter which, const char *what, const char *key)

@@ -345,6 +345,51 @@ TEST(a_flood_behind_a_trusted_proxy_is_not_held_against_its_other_clients)
     assert_int_equal(counted(BW_C_HTTP2_PROBATION), 0);
 }
 
+TEST(probation_leaves_enough_to_begin_with_however_small_the_accounts_are)
+{
+    has_an_address();
+    stand->conf.limits.http2.control_frames = 100;
+    stand->conf.limits.http2.resets = 10;
+    open_client();
+    flood_resets();
+    hangs_up();
+    open_next();
+    still_serves();
+    reset(get("/late"));
+    still_serves();
+    assert_int_equal(counted(BW_C_HTTP2_PROBATION), 1);
+}
+
+TEST(a_flood_is_not_held_against_a_trusted_proxy_in_the_same_network)
+{
+    struct bw_network proxy = {.address = {0xfd, [15] = 1}, .bits = 128};
+
+    has_an_address();
+    stand->conf.trusted_proxies = &proxy;
+    stand->conf.trusted_proxies_n = 1;
+    memcpy(stand->address, (uint8_t[16]){0xfd, [15] = 2}, sizeof(stand->address));
+    open_client();
+    flood_resets();
+    hangs_up();
+    memcpy(stand->address, proxy.address, sizeof(stand->address));
+    open_next();
+    still_serves();
+    assert_int_equal(counted(BW_C_HTTP2_PROBATION), 0);
+}
+
+TEST(a_flood_from_the_same_machine_is_not_held_against_a_unix_socket)
+{
+    has_an_address();
+    memcpy(stand->address, (uint8_t[16]){[15] = 1}, sizeof(stand->address));
+    open_client();
+    flood_resets();
+    hangs_up();
+    memset(stand->address, 0, sizeof(stand->address));
+    open_next();
+    still_serves();
+    assert_int_equal(counted(BW_C_HTTP2_PROBATION), 0);
+}
+
 TEST(without_probation_the_next_connection_has_full_accounts)
 {
     has_an_address();
@@ -414,6 +459,9 @@ int main(void)
         RUN_HERE(a_flooder_is_served_as_long_as_it_asks_like_others),
         RUN_HERE(a_large_head_on_probation_ends_the_connection),
         RUN_HERE(a_flood_behind_a_trusted_proxy_is_not_held_against_its_other_clients),
+        RUN_HERE(probation_leaves_enough_to_begin_with_however_small_the_accounts_are),
+        RUN_HERE(a_flood_is_not_held_against_a_trusted_proxy_in_the_same_network),
+        RUN_HERE(a_flood_from_the_same_machine_is_not_held_against_a_unix_socket),
         RUN_HERE(without_probation_the_next_connection_has_full_accounts),
         RUN_HERE(a_client_that_sends_much_does_not_hold_up_the_others),
         RUN_HERE(a_request_waits_for_all_that_came_with_it),
