@@ -66,7 +66,8 @@ static void calm_down(struct bw_http2 *c, enum bw_counter which, const char *wha
     if (c->ending)
         return;
     bw_count(c->conn.worker->counters, which, 1);
-    if (probation_ms > 0 && !is_many(&c->conn))
+    /* what would be no flood for others does not prolong it */
+    if (probation_ms > 0 && !c->on_probation && !is_many(&c->conn))
         bw_probation_begin(c->conn.worker->wire->probation, c->conn.address,
                            bw_h2_now(c) + (uint64_t)probation_ms);
     bw_log_limited(BW_LOG_WARN, what, c->conn.address_text,

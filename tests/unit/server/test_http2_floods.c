@@ -390,6 +390,28 @@ TEST(a_flood_from_the_same_machine_is_not_held_against_a_unix_socket)
     assert_int_equal(counted(BW_C_HTTP2_PROBATION), 0);
 }
 
+TEST(a_client_that_is_cut_on_probation_does_not_prolong_it)
+{
+    int64_t end;
+
+    has_an_address();
+    stand->conf.limits.http2.probation_ms = 500;
+    open_client();
+    flood_resets();
+    end = bw_clock_mono_us() + 510000;
+    hangs_up();
+    open_next();
+    for (int64_t late = end - 250000; bw_clock_mono_us() < late;)
+        client_turn();
+    flood_resets();
+    assert_int_equal(counted(BW_C_HTTP2_RESET_FLOOD), 2);
+    while (bw_clock_mono_us() < end)
+        bw_loop_run(stand->loop, 5);
+    open_next();
+    still_serves();
+    assert_int_equal(counted(BW_C_HTTP2_PROBATION), 1);
+}
+
 TEST(without_probation_the_next_connection_has_full_accounts)
 {
     has_an_address();
@@ -462,6 +484,7 @@ int main(void)
         RUN_HERE(probation_leaves_enough_to_begin_with_however_small_the_accounts_are),
         RUN_HERE(a_flood_is_not_held_against_a_trusted_proxy_in_the_same_network),
         RUN_HERE(a_flood_from_the_same_machine_is_not_held_against_a_unix_socket),
+        RUN_HERE(a_client_that_is_cut_on_probation_does_not_prolong_it),
         RUN_HERE(without_probation_the_next_connection_has_full_accounts),
         RUN_HERE(a_client_that_sends_much_does_not_hold_up_the_others),
         RUN_HERE(a_request_waits_for_all_that_came_with_it),
