@@ -146,6 +146,22 @@ TEST(a_websocket_counts_as_a_connection_of_its_client)
     bw_accept_limits_free(stand->w.accept_limits);
 }
 
+TEST(one_client_may_not_have_more_websockets_than_connections)
+{
+    h2o_socket_t *first_socket;
+
+    stand->w.accept_limits = bw_accept_limits_new();
+    stand->conf.limits.connections_per_address = 1;
+    stand->address[15] = 1;
+    (void)open_websocket();
+    first_socket = upgraded_socket;
+    assert_int_equal(ask_for_websocket()->status, 503);
+    assert_int_equal(counted(BW_C_CONNECTIONS_REFUSED), 1);
+    h2o_socket_close(first_socket);
+    bw_conns_cut(&stand->w);
+    bw_accept_limits_free(stand->w.accept_limits); /* which sees that all places were given back */
+}
+
 #define RUN_HERE(name) cmocka_unit_test_setup_teardown(name, h2_stand_up, h2_stand_down)
 
 int main(void)
@@ -157,6 +173,7 @@ int main(void)
         RUN_HERE(what_goes_into_a_websocket_that_is_not_read_stays_whole),
         RUN_HERE(an_upgrade_whose_client_left_in_the_same_breath_ends_once),
         RUN_HERE(a_websocket_counts_as_a_connection_of_its_client),
+        RUN_HERE(one_client_may_not_have_more_websockets_than_connections),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
