@@ -425,16 +425,17 @@ void bw_h2_proceed_drained(struct bw_http2 *c)
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *f, void *user)
 {
     struct bw_http2 *c = user;
-    struct bw_h2_stream *st;
+    struct bw_h2_stream *st = bw_h2_stream(c, f->hd.stream_id);
 
-    if (f->hd.type == NGHTTP2_RST_STREAM && f->rst_stream.error_code == NGHTTP2_PROTOCOL_ERROR)
-        (void)bw_h2_allows_reset(c); /* a body against its length: nghttp2 says nothing of it */
+    /* a body against its length: nghttp2 says nothing of it before, as it does of other errors */
+    if (f->hd.type == NGHTTP2_RST_STREAM && f->rst_stream.error_code == NGHTTP2_PROTOCOL_ERROR &&
+        (st == NULL || !st->was_reset))
+        (void)bw_h2_allows_reset(c);
     if (f->hd.type == NGHTTP2_GOAWAY && f->goaway.error_code != NGHTTP2_NO_ERROR)
         c->is_to_blame = true;
     if ((f->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0 ||
         (f->hd.type != NGHTTP2_DATA && f->hd.type != NGHTTP2_HEADERS))
         return 0;
-    st = bw_h2_stream(c, f->hd.stream_id);
     if (st == NULL)
         return 0;
     st->all_sent = true;

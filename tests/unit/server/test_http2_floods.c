@@ -137,6 +137,19 @@ TEST(a_flood_of_resets_that_we_are_provoked_to_is_ended)
     is_a_flood(BW_C_HTTP2_RESET_FLOOD);
 }
 
+TEST(a_malformed_request_costs_one_reset)
+{
+    nghttp2_nv nv[] = {NV(":method", "GET"), NV(":scheme", "http"), NV(":authority", "a"),
+                       NV(":path", "/"), NV("connection", "close")};
+
+    stand->conf.limits.http2.resets = 20;
+    open_client();
+    for (int i = 0; i < 10; i++)
+        is_reset(begin_request(nv, 5, false), NGHTTP2_PROTOCOL_ERROR);
+    still_serves();
+    assert_int_equal(counted(BW_C_HTTP2_RESET_FLOOD), 0);
+}
+
 TEST(resets_among_requests_that_end_well_are_no_flood)
 {
     open_client();
@@ -474,6 +487,7 @@ int main(void)
         RUN_HERE(the_account_of_control_frames_fills_with_requests),
         RUN_HERE(a_flood_of_resets_is_ended),
         RUN_HERE(a_flood_of_resets_that_we_are_provoked_to_is_ended),
+        RUN_HERE(a_malformed_request_costs_one_reset),
         RUN_HERE(resets_among_requests_that_end_well_are_no_flood),
         RUN_HERE(far_too_many_fields_end_the_connection),
         RUN_HERE(what_is_no_http2_at_all_ends_the_connection),
