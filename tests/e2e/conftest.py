@@ -9,8 +9,6 @@ vocabulary/: origin.py (what an origin offers and saw), edge.py (Breakwater as a
         assert edge.get("/news") == ("miss", "monday")
         assert edge.get("/news") == ("hit", "monday")
 """
-import os
-import pathlib
 import resource
 
 import pytest
@@ -125,27 +123,3 @@ def shared(tmp_path_factory):
     one.edge.close()
     one.edge.check_reports()
     one.origin.stops()
-
-
-class Count:
-    """Leaves "passed failed skipped" for tools/test."""
-
-    def __init__(self):
-        self.outcomes = {"passed": set(), "failed": set(), "skipped": set()}
-
-    def pytest_runtest_logreport(self, report):
-        if report.failed or report.skipped or report.when == "call":
-            self.outcomes[report.outcome].add(report.nodeid)
-
-    def pytest_sessionfinish(self, session):
-        failed, skipped = self.outcomes["failed"], self.outcomes["skipped"]
-        passed = self.outcomes["passed"] - failed
-        broken = int(session.exitstatus not in (0, 1, 5) and not failed)
-        folder = os.environ.get("RESULTS")
-        if folder:
-            line = f"{len(passed)} {len(failed) + broken} {len(skipped)}\n"
-            pathlib.Path(folder, "e2e").write_text(line, encoding="ascii")
-
-
-def pytest_sessionstart(session):
-    session.config.pluginmanager.register(Count(), "count")
