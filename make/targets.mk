@@ -19,7 +19,7 @@ ADMIN     ?= 127.0.0.1:9180
 
 export BUILD JOBS PYTHON RESULTS
 
-.PHONY: help run test check e2e e2e-long asan tsan fuzz fuzz-programs unit-programs lint format conformance bench offload \
+.PHONY: help run test check check-bench e2e e2e-long asan tsan fuzz fuzz-programs unit-programs lint format conformance bench offload \
         model image install uninstall clean deps-%
 
 help: ## this list
@@ -33,11 +33,15 @@ run: deps-build+run ## build and show it working: ORIGIN=https://example.net LIS
 	@ORIGIN='$(ORIGIN)' LISTEN='$(LISTEN)' ADMIN='$(ADMIN)' $(PYTHON) tools/demo $(BUILD)/breakwater
 
 test: deps-build+run+test ## everything that proves it, ending with one line of results
-	@$(PYTHON) tools/test check e2e fuzz conformance
+	@$(PYTHON) tools/test check check-bench e2e fuzz conformance
 
 check: deps-build+test ## unit tests
 	@$(MAKE) --no-print-directory -k -j$(JOBS) unit-programs || true
 	@tools/unit $(UNIT:tests/unit/%.c=$(BUILD)/unit/%)
+
+check-bench: deps-test ## tests of the benchmark harness: what it makes of figures and of scenarios
+	@mkdir -p $(RESULTS) && rm -f $(RESULTS)/check-bench
+	@PYTHONPATH=tests COUNT=check-bench $(PYTHON) -m pytest -q -p no:cacheprovider -p count --rootdir tests/bench tests/bench
 
 unit-programs: $(UNIT:tests/unit/%.c=$(BUILD)/unit/%)
 
@@ -83,9 +87,12 @@ conformance: deps-build+run+test ## the public HTTP cache tests (npm http-cache-
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(PYTHON) tests/conformance/run $(BUILD)/breakwater
 
-bench: deps-build+bench ## compare with nginx, varnish and h2o on this machine; BENCH='hit-1k miss' chooses
+bench: deps-build+bench ## compare with nginx, Varnish and others on this machine; BENCH='hit-1k crowd' chooses
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	@$(PYTHON) bench/run --binary $(BUILD)/breakwater $(BENCH)
+
+bench-quick: ## every scenario once and small, every response checked, no time judged; three minutes
+	@$(MAKE) --no-print-directory bench BENCH='--quick $(BENCH)'
 
 offload: deps-build ## what the cache spares its origin, simulated; OFFLOAD='--quick', '--live', a trace or a CSV file
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/offload-sim

@@ -1,0 +1,126 @@
+"""load - wrk, h2load and our own clients, pinned to the other core; every answer is a dict of figures.
+
+wrk and h2load are closed loops: as fast as the connections allow.  What they cannot do (a crowd that starts at once,
+a wave at the moment of expiry, a steady rate, connections that stay idle) is in clients.py, run as processes.
+"""
+import json
+import re
+import resource
+import select
+import subprocess
+import sys
+
+from .machine import BENCH, LOAD_CORE, Trouble
+
+FILL_SECONDS = 540
+RUNNING = []  # our own clients that have not ended
+PINNED = ("taskset", "-c", str(LOAD_CORE))
+
+
+def cpu_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def finish(command, what, timeout):
+    """Runs to the end; answers what it wrote and the seconds of CPU it took."""
+    before = cpu_of_children()
+    process = subprocess.Popen([*PINNED, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True)
+    try:
+        text, errors = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise Trouble(f"{what} did not end within {timeout:.0f} s") from None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if process.returncode != 0:
+        last = (errors.strip() or text.strip() or "it said nothing").splitlines()[-1]
+        raise Trouble(f"{what} failed: {last}")
+    return text, cpu_of_children() - before
+
+
+def wrk(url, connections, seconds, headers=(), picking=()):
+    """`picking`: the arguments of paths.lua, none for always the same path."""
+    fields = [word for name, value in headers for word in ("-H", f"{name}: {value}")]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", *fields, "-s",
+               str(BENCH / "paths.lua"), url, "--", *map(str, picking)]
+    text, cpu = finish(command, "wrk", seconds + 60)
+    figures = json.loads(re.search(r"^@(\{.*\})$", text, re.M)[1])
+    figures["rate"] = figures["requests"] / figures["seconds"]
+    figures["load_cpu"] = cpu / figures["seconds"]
+    return figures
+
+
+def fill(url, connections, objects, picking):
+    """Each object of the list once; answers how many responses were not 200."""
+    command = [*PINNED, "wrk", "-t1", f"-c{connections}", f"-d{FILL_SECONDS}s", "--timeout", "20s", "-s",
+               str(BENCH / "paths.lua"), url, "--", "fill", str(objects), *map(str, picking)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          start_new_session=True) as process:
+        try:
+            for line in process.stdout:
+                if line.startswith("@filled "):
+                    return int(line.split()[1])
+            raise Trouble(f"{objects} objects were not stored within {FILL_SECONDS} s")
+        finally:
+            process.kill()
+
+
+def h2load(url, connections, streams, seconds, headers=()):
+    """No percentiles: the log that they need costs h2load a third of its rate."""
+    fields = [word for name, value in headers for word in ("-H", f"{name}: {value}")]
+    command = ["h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-D{seconds}", "--warm-up-time=0", "-w20", "-W24",
+               *fields, url]
+    text, cpu = finish(command, "h2load", seconds + 60)
+    good = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", text)
+    took, rate = re.search(r"finished in ([\d.]+)s, ([\d.]+) req/s", text).groups()
+    failed, timeout = re.search(r"(\d+) failed, \d+ errored, (\d+) timeout", text).groups()
+    requests = int(good[1]) + int(good[2])
+    mean = re.search(r"time for request: +\S+ +\S+ +([\d.]+)(us|ms|s)", text)
+    scale = {"us": 0.001, "ms": 1, "s": 1000}
+    return {"requests": requests, "seconds": float(took), "rate": float(rate), "load_cpu": cpu / float(took),
+            "errors": int(good[3]) + int(good[4]) + int(failed) + int(timeout),
+            "mean_ms": float(mean[1]) * scale[mean[2]] if mean else 0}
+
+
+class Own:
+    """One of our own clients, as a process: `name` of clients.py with its arguments; answers JSON."""
+
+    def __init__(self, name, **arguments):
+        self.name = name
+        command = [*PINNED, sys.executable, str(BENCH / "harness" / "clients.py"), name, json.dumps(arguments)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True, start_new_session=True)
+        RUNNING.append(self)
+
+    def line(self, timeout=120):
+        """Its next line; it ends on its own or when end() closes its input."""
+        if not select.select([self.process.stdout], [], [], timeout)[0]:
+            raise Trouble(f"the client {self.name} said nothing for {timeout} s")
+        text = self.process.stdout.readline()
+        if not text:
+            errors = self.process.stderr.read().strip()
+            raise Trouble(f"the client {self.name} failed: {errors.splitlines()[-1] if errors else 'no reason given'}")
+        return json.loads(text)
+
+    def end(self):
+        if self not in RUNNING:
+            return
+        RUNNING.remove(self)
+        if self.process.poll() is None:
+            self.process.stdin.close()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for stream in (self.process.stdout, self.process.stderr):
+            stream.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
