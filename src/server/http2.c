@@ -120,7 +120,7 @@ void bw_h2_want_goaway(struct bw_http2 *c)
 static void read_and_drop(h2o_socket_t *socket, const char *err)
 {
     struct bw_http2 *c = socket->data;
-    size_t most = c->is_to_blame ? DROP_MAX : BW_H2_CONNECTION_WINDOW;
+    size_t most = c->is_to_blame ? DROP_MAX : 2 * BW_H2_CONNECTION_WINDOW;
 
     c->dropped += socket->input->size;
     h2o_buffer_consume(&socket->input, socket->input->size);
@@ -193,7 +193,7 @@ void bw_h2_turn(struct bw_http2 *c)
 {
     c->turning = true;
     bw_h2_take_input(c);
-    if (c->flooded && c->on_probation) { /* it was told the last time */
+    if (c->is_cut) { /* it was told the last time */
         bw_h2_free(c, BW_CLOSE_RESET);
         return;
     }

@@ -73,7 +73,7 @@ static void calm_down(struct bw_http2 *c, enum bw_counter which, const char *wha
     bw_log_limited(BW_LOG_WARN, what, c->conn.address_text,
                    "%s sends too many %s over HTTP/2: its connection was closed (limits.%s)",
                    c->conn.address_text, what, key);
-    c->flooded = true;
+    c->is_cut = c->on_probation;
     bw_h2_end(c, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 

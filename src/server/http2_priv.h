@@ -140,7 +140,7 @@ struct bw_http2 {
     /* http2_limits.c */
     int64_t control_left, resets_left;
     uint64_t control_at;
-    bool on_probation, flooded;
+    bool on_probation, is_cut;
     uint64_t bytes_paid; /* of bytes_sent, how many have refilled the account */
 };
 
