@@ -26,7 +26,7 @@ struct bw_admin_config {
 struct bw_admin_sources {
     struct bw_counters *const *counters; /* of all workers */
     unsigned workers;
-    const struct bw_store *store;   /* or NULL */
+    struct bw_store *store;         /* or NULL */
     const struct bw_fills *fills;   /* or NULL */
     const struct bw_budget *budget; /* or NULL */
     int64_t started_ms;             /* bw_clock_ms() at the start */

@@ -267,11 +267,14 @@ class Edge:
     def settles(self):
         """Wait until no fill is under way, but no longer than a second."""
         with contextlib.suppress(AssertionError):
-            until(lambda: self.stats()["now"]["fills"] == 0, "no fill under way", 1)
+            self.is_idle(1)
 
-    def is_idle(self):
+    def is_idle(self, deadline=DEADLINE * SLOW):
         """Wait until no fill is under way, so that what was fetched is stored."""
-        until(lambda: self.stats()["now"]["fills"] == 0, "no fill under way", DEADLINE * SLOW)
+        def idle():
+            self.admin("POST", "/v1/test/commit", b"")
+            return self.stats()["now"]["fills"] == 0
+        until(idle, "no fill under way", deadline)
 
     def logged(self, count=1):
         """Wait until the access log has so many lines, and give them, parsed."""

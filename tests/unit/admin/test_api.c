@@ -450,6 +450,16 @@ TEST(test_controls_exist_only_where_they_were_asked_for)
     start(&r, false);
     assert_int_equal(status_of(&r, "POST", "/v1/test/clock", "advance_ms=1"), 404);
     assert_int_equal(status_of(&r, "GET", "/v1/test/gate", "name=a"), 404);
+    assert_int_equal(status_of(&r, "POST", "/v1/test/commit", ""), 404);
+    stop(&r);
+}
+
+TEST(a_commit_may_be_asked_for_where_nothing_is_stored)
+{
+    struct rig r;
+
+    start(&r, true);
+    assert_int_equal(status_of(&r, "POST", "/v1/test/commit", ""), 200);
     stop(&r);
 }
 
@@ -505,6 +515,7 @@ int main(void)
         RUN(what_is_not_there_is_404_and_a_wrong_method_is_told_the_right_ones),
         RUN(test_controls_exist_only_where_they_were_asked_for),
         RUN(gates_are_held_released_and_asked_by_name),
+        RUN(a_commit_may_be_asked_for_where_nothing_is_stored),
         RUN(test_controls_refuse_nonsense),
     };
 
