@@ -13,18 +13,18 @@ import resource
 
 import pytest
 from vocabulary.certs import Certs
-from vocabulary.edge import Clock, Edge
+from vocabulary.edge import Clock, Edge, Way
 from vocabulary.origin import Answer, Origin
 
 
 def pytest_addoption(parser):
-    parser.addoption("--http2", action="store_true", help="all scenarios over HTTP/2, where it is not said how")
     parser.addoption("--long", action="store_true", help="also the scenarios marked long: minutes, gigabytes")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes or gigabytes; run by make e2e-long")
-    config.addinivalue_line("markers", "http1: says what only HTTP/1.1 can say")
+    config.addinivalue_line("markers", "ways(*names): the ways that its requests can take, where they are not all")
+    config.addinivalue_line("markers", "seldom(*names): ways that only make e2e-long takes, for they add little")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
 
@@ -61,28 +61,29 @@ def origin(origins):
     return origins()
 
 
-@pytest.fixture
-def protocol(request):
-    """How requests are made: by what the module's PROTOCOLS names, one after the other."""
-    if request.node.get_closest_marker("http1"):
-        return "HTTP/1.1"
-    return getattr(request, "param", "HTTP/2" if request.config.getoption("--http2") else "HTTP/1.1")
+@pytest.fixture(scope="module")
+def way(request, certs):
+    """How requests come."""
+    return Way(request.param, certs if request.param in ("HTTPS", "HTTP/2 over TLS") else None)
 
 
 def pytest_generate_tests(metafunc):
-    protocols = getattr(metafunc.module, "PROTOCOLS", None)
-    is_http1 = any(mark.name == "http1" for mark in metafunc.definition.iter_markers())
-    if protocols is not None and "protocol" in metafunc.fixturenames and not is_http1:
-        metafunc.parametrize("protocol", protocols, indirect=True)
+    """Every scenario is played once for each way, but for those that say by @pytest.mark.ways which."""
+    if "way" in metafunc.fixturenames:
+        said, seldom = (metafunc.definition.get_closest_marker(name) for name in ("ways", "seldom"))
+        names = said.args if said else ["HTTP/1.1", "HTTPS", "HTTP/2"]
+        late = seldom.args if seldom and not said else ()
+        metafunc.parametrize("way", indirect=True, argvalues=[
+            pytest.param(name, marks=[pytest.mark.long] if name in late else []) for name in names])
 
 
 @pytest.fixture
-def edges(tmp_path, protocol):
+def edges(tmp_path, way):
     """Makes edges, and ends them in good order."""
     made = []
 
     def make(origin=None, **settings):
-        settings.setdefault("protocol", protocol)
+        settings.setdefault("way", way)
         made.append(Edge(tmp_path / f"edge-{len(made)}", origin, **settings))
         return made[-1]
     yield make
@@ -111,14 +112,14 @@ class Shared:
 
     anything = staticmethod(lambda request: Answer("anything", cache_control="no-store"))
 
-    def __init__(self, folder):
+    def __init__(self, folder, way):
         self.origin = Origin()
-        self.edge = Edge(folder, self.origin, limits={"head_timeout": "1s"})
+        self.edge = Edge(folder, self.origin, way, limits={"head_timeout": "1s"})
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    one = Shared(tmp_path_factory.mktemp("shared"))
+def shared(tmp_path_factory, way):
+    one = Shared(tmp_path_factory.mktemp("shared"), way)
     yield one
     one.edge.close()
     one.edge.check_reports()

@@ -8,6 +8,8 @@ import pytest
 
 from vocabulary.wire import Client, request, until
 
+pytestmark = pytest.mark.seldom("HTTPS")
+
 
 def test_healthz_and_readyz_say_yes(edge):
     edge.running()
@@ -102,7 +104,7 @@ def test_a_line_tells_the_request_and_its_outcome(edge, origin):
     assert line["bytes"] >= 6
 
 
-@pytest.mark.http1
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 @pytest.mark.parametrize("form", ["json", "combined"])
 @pytest.mark.parametrize("field", ["User-Agent", "Referer", "X-Forwarded-For", "Cookie", "X-Request-Id"])
 def test_a_line_cannot_be_forged(edge, origin, field, form):
@@ -124,6 +126,7 @@ def test_a_line_cannot_be_forged(edge, origin, field, form):
                 for line in lines] == [True, True]
 
 
+@pytest.mark.ways("HTTP/1.1")
 @pytest.mark.parametrize("form", ["json", "combined"])
 @pytest.mark.parametrize("sent", [
     b'GET /"a\\b HTTP/1.1\r\nHost: a\r\n\r\n',
@@ -148,6 +151,7 @@ def test_no_request_is_more_than_one_line(edge, origin, sent, form):
         assert json.loads(raw)["status"] in (400, 404)
 
 
+@pytest.mark.ways("HTTP/1.1")
 def test_the_error_log_has_lines_of_ours_alone(edges, origin, certs):
     """What a peer chose is in it escaped, or not at all: here the name in a certificate."""
     evil = certs.another().server("evil.test")
@@ -175,6 +179,7 @@ def test_the_id_of_a_request_is_ours(edge, origin):
     assert edge.logged()[0]["id"] == page.headers["x-request-id"]
 
 
+@pytest.mark.ways("HTTP/1.1")
 def test_what_was_refused_is_logged_too(edge):
     edge.raw(b"GET /\x01 HTTP/1.1\r\nHost: a\r\n\r\n")
 
@@ -184,7 +189,7 @@ def test_what_was_refused_is_logged_too(edge):
     assert line["outcome"] == "refused"
 
 
-@pytest.mark.http1
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_the_combined_format(edge, origin):
     edge.configure(log={"access": {"format": "combined"}})
     origin.serves("/news", "monday", cache_control="max-age=60")

@@ -10,6 +10,8 @@ import pytest
 from vocabulary.edge import BINARY, free_port
 from vocabulary.wire import until
 
+pytestmark = pytest.mark.ways("HTTP/1.1")
+
 
 def breakwater(*arguments, **options):
     return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=30, check=False, **options)

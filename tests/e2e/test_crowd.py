@@ -5,7 +5,9 @@ import pytest
 
 from vocabulary.edge import SLOW
 from vocabulary.origin import Answer
-from vocabulary.wire import request, until
+from vocabulary.wire import until
+
+pytestmark = pytest.mark.seldom("HTTPS")
 
 
 def test_a_crowd_at_a_cold_url_costs_one_fetch(edge, origin):
@@ -64,8 +66,8 @@ def test_the_first_client_leaves_and_the_others_are_served(edge, origin):
     origin.serves("/news", "today" * 1000, cache_control="max-age=60")
 
     with origin.holding("/news"):
-        leader = edge.connect()
-        leader.send(request("GET", "/news"))
+        leader = edge.client()
+        leader.opens("GET", "/news")
         origin.has_seen("/news")
         crowd = edge.together(5, "/news")
         edge.has_waiting(6)
@@ -78,8 +80,8 @@ def test_the_first_client_leaves_and_the_others_are_served(edge, origin):
 def test_when_all_clients_leave_at_once_the_fetch_is_given_up(edge, origin):
     origin.serves("/film", b"x" * (8 << 20), cache_control="max-age=60", rate=1 << 20)
 
-    client = edge.connect()
-    client.send(request("GET", "/film"))
+    client = edge.client()
+    client.opens("GET", "/film")
     client.head()
     client.reset()
 
@@ -125,8 +127,8 @@ def test_one_who_comes_in_mid_body_gets_it_all(edge, origin):
     body = bytes(i % 251 for i in range(600000))
     origin.serves("/film", body, cache_control="max-age=60", rate=600000)
 
-    with edge.connect() as first:
-        first.send(request("GET", "/film"))
+    with edge.client() as first:
+        first.opens("GET", "/film")
         page = first.head()
         late = edge.get("/film")
         first.body_into(page, "GET")
@@ -139,8 +141,8 @@ def test_a_slow_reader_does_not_hold_up_a_fast_one(edge, origin):
     body = b"x" * (20 << 20)
     origin.serves("/film", body, cache_control="max-age=60")
 
-    with edge.connect() as slow:
-        slow.send(request("GET", "/film"))
+    with edge.client() as slow:
+        slow.opens("GET", "/film")
         slow.head()  # and does not read on
         fast = edge.get("/film")
         assert len(fast.body) == len(body)

@@ -5,6 +5,8 @@ import pytest
 
 from vocabulary.origin import Answer
 
+pytestmark = pytest.mark.seldom("HTTPS")
+
 STATIC = [{"name": "files", "match": {"extension": ["css", "js", "png", "pdf"]}, "ttl": "1h"}]
 EVERYTHING = [{"name": "all", "match": {"path": "/*"}, "cache": "always", "ttl": {"default": "1h"}}]
 LAST_YEAR = "Wed, 01 Jan 2020 00:00:00 GMT"

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.seldom("HTTPS")
+
 
 @pytest.fixture
 def small_disk(tmp_path):

@@ -3,7 +3,9 @@ import pytest
 
 from vocabulary.edge import SLOW
 from vocabulary.origin import Answer
-from vocabulary.wire import request, until
+from vocabulary.wire import until
+
+pytestmark = pytest.mark.seldom("HTTPS")
 
 
 def test_a_request_between_index_and_table_finds_the_record_that_has_landed(edge, origin):
@@ -75,8 +77,8 @@ def test_one_who_joins_while_the_last_reader_leaves_keeps_the_fill_alive(edge, o
     body = b"x" * 2_000_000
     origin.serves("/film", body, cache_control="max-age=60", rate=2_000_000)
 
-    first = edge.connect()
-    first.send(request("GET", "/film"))
+    first = edge.client()
+    first.opens("GET", "/film")
     first.head()
     with edge.gate("owner.poke") as gate:
         first.reset()
@@ -92,8 +94,8 @@ def test_all_leave_near_the_end_and_the_page_is_stored_all_the_same(edge, origin
     body = b"x" * 1_000_000
     origin.serves("/film", body, cache_control="max-age=60", rate=2_000_000)
 
-    with edge.connect() as client:
-        client.send(request("GET", "/film"))
+    with edge.client() as client:
+        client.opens("GET", "/film")
         client.head()
         client.exactly(930_000)
         client.reset()
@@ -109,8 +111,8 @@ def test_the_answer_to_a_leader_who_left_is_nobody_elses_when_it_is_private(edge
     origin.decides("/basket", lambda _: Answer(f"for {next(numbers)}", cache_control="private"))
 
     with origin.holding("/basket"):
-        leader = edge.connect()
-        leader.send(request("GET", "/basket"))
+        leader = edge.client()
+        leader.opens("GET", "/basket")
         origin.has_seen("/basket")
         crowd = edge.together(3, "/basket")
         edge.has_waiting(4)
@@ -127,10 +129,10 @@ def test_two_films_in_a_small_memory_both_get_through(edge, origin):
     for path in ("/a", "/b"):
         origin.serves(path, body, cache_control="max-age=60")
 
-    with edge.connect() as reads_a, edge.connect() as reads_b:
-        reads_a.send(request("GET", "/a"))
+    with edge.client() as reads_a, edge.client() as reads_b:
+        reads_a.opens("GET", "/a")
         reads_a.head()  # and does not read on before it has b
-        reads_b.send(request("GET", "/b"))
+        reads_b.opens("GET", "/b")
         page_b = reads_b.page()
         rest = reads_a.exactly(len(body))
 

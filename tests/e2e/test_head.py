@@ -5,6 +5,8 @@ import pytest
 from vocabulary.origin import Answer
 from vocabulary.wire import until
 
+pytestmark = pytest.mark.seldom("HTTPS")
+
 LAST_YEAR = "Mon, 01 Jan 2024 00:00:00 GMT"
 THIS_YEAR = "Wed, 01 Jan 2025 00:00:00 GMT"
 

@@ -5,6 +5,8 @@ The rows are in hostile_responses.py; one Breakwater meets them all.
 import pytest
 from hostile_responses import BROKEN, REFUSED, TAKEN
 
+pytestmark = pytest.mark.seldom("HTTPS")
+
 
 def names(rows):
     return [row[0].replace(" ", "-") for row in rows]

@@ -1,19 +1,15 @@
 """Hosts that are served, and no others (RFC 9110, 15.5.20; 7.4)."""
 import pytest
-from vocabulary.wire import request, until
+from vocabulary.wire import until
 
 NAMES = ["shop.test", "*.blog.test"]
 
 
-@pytest.fixture(params=["cleartext", "tls"])
-def choosy(request, edge, origin, certs):
+@pytest.fixture
+def choosy(edge, origin):
     """Serves shop.test and what is below blog.test; its certificate would do for any name."""
     origin.serves("/news", "today", cache_control="max-age=60")
     edge.configure(hosts=NAMES)
-    if request.param == "tls":
-        edge.configure(listen=[{"address": f"127.0.0.1:{edge.port}",
-                                "tls": {"certificates": [certs.server("edge.test").files]}}])
-        edge.tls = certs.client_context()
     return edge
 
 
@@ -49,13 +45,14 @@ def test_what_is_stored_is_not_shown_under_another_name(choosy, origin):
     assert choosy.get("/news", host="shop.test") == ("hit", "today")
 
 
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_the_connection_ends_with_the_answer(choosy):
-    with choosy.connect() as client:
-        client.send(request("GET", "/news", host="other.test"))
-        assert client.page().status == 421
+    with choosy.client() as client:
+        assert client.ask("GET", "/news", host="other.test").status == 421
         assert client.closed()
 
 
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_the_host_of_an_absolute_target_counts(choosy, origin):
     answer = choosy.raw(b"GET http://other.test/news HTTP/1.1\r\nHost: other.test\r\n\r\n")
 
@@ -63,6 +60,7 @@ def test_the_host_of_an_absolute_target_counts(choosy, origin):
     assert origin.requests_seen == []
 
 
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_who_names_no_host_is_not_served(choosy, origin):
     answer = choosy.raw(b"GET /news HTTP/1.0\r\n\r\n")
 
@@ -70,7 +68,7 @@ def test_who_names_no_host_is_not_served(choosy, origin):
     assert origin.requests_seen == []
 
 
-@pytest.mark.http1
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_an_upgrade_for_another_host_is_no_way_in(choosy, origin):
     page = choosy.get("/news", host="other.test", headers={"Connection": "Upgrade", "Upgrade": "websocket"})
 

@@ -10,6 +10,8 @@ from http1_requests import PIPELINES, REFUSED, REFUSED_IN_BODY, TAKEN
 
 from vocabulary.wire import DEADLINE
 
+pytestmark = pytest.mark.ways("HTTP/1.1")
+
 
 def names(rows):
     return [row[0] for row in rows]

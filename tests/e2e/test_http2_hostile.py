@@ -17,6 +17,8 @@ from vocabulary.http2 import (ACK, CALM_DOWN, CONTINUATION, DATA, END_HEADERS, E
 from vocabulary.origin import Answer, Origin
 from vocabulary.wire import until
 
+pytestmark = pytest.mark.ways("HTTP/2")
+
 ENDS = END_STREAM | END_HEADERS
 MIB = 1 << 20
 PATIENT = 8 * SLOW  # far more than any limit here, far less than the default ones
@@ -26,10 +28,10 @@ CALM = (CALM_DOWN, INTERNAL_ERROR)  # the second: nghttp2's own limit was there 
 class Front:
     """One Breakwater, its origin, and the neighbour: a client that asks for a page again and again."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, way):
         self.origin = Origin()
         self.origin.serves("/news", "today", cache_control="max-age=3600")
-        self.edge = Edge(folder, self.origin, protocol="HTTP/2", limits={
+        self.edge = Edge(folder, self.origin, way, limits={
             "head_timeout": "1s", "idle_timeout": "60s", "send_timeout": "1s", "body_timeout": "1s"})
         self.edge.start()
         self.edge.get("/news")
@@ -53,8 +55,8 @@ class Front:
 
 
 @pytest.fixture(scope="module")
-def everybody(tmp_path_factory):
-    front = Front(tmp_path_factory.mktemp("hostile"))
+def everybody(tmp_path_factory, way):
+    front = Front(tmp_path_factory.mktemp("hostile"), way)
     yield front
     front.neighbour.close()
     front.edge.close()

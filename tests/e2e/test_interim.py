@@ -1,7 +1,7 @@
 """What stands around a response: 1xx before it, trailers behind it, HEAD without it."""
-from vocabulary.wire import request
+import pytest
 
-PROTOCOLS = ["HTTP/1.1", "HTTP/2"]
+from vocabulary.wire import request
 
 
 def test_early_hints_and_processing_are_passed_on(edge, origin):
@@ -15,6 +15,7 @@ def test_early_hints_and_processing_are_passed_on(edge, origin):
     assert page.text == "today"
 
 
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_a_client_of_http_1_0_is_spared_them(edge, origin):
     origin.serves("/news", "today", interim=[103])
 
@@ -24,6 +25,7 @@ def test_a_client_of_http_1_0_is_spared_them(edge, origin):
     assert page.text == "today"
 
 
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_a_client_of_http_1_0_gets_no_chunks(edge, origin):
     origin.serves("/news", "today", chunked=True)
 
@@ -52,6 +54,7 @@ def test_head_of_a_cold_page_is_the_head_of_a_get(edge, origin):
     assert page.headers["x-paper"] == "daily"
 
 
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_requests_in_a_pipeline_are_answered_in_order(edge, origin):
     for name in "abc":
         origin.serves(f"/{name}", name * 3, cache_control="max-age=60")
@@ -63,6 +66,7 @@ def test_requests_in_a_pipeline_are_answered_in_order(edge, origin):
     assert texts == ["aaa", "bbb", "ccc"] * 2
 
 
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_a_connection_is_used_again_until_somebody_says_close(edge, origin):
     origin.serves("/news", "today", cache_control="max-age=60")
 
@@ -74,6 +78,7 @@ def test_a_connection_is_used_again_until_somebody_says_close(edge, origin):
         assert client.closed()
 
 
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_http_1_0_closes_unless_it_asks_to_keep_alive(edge, origin):
     origin.serves("/news", "today", cache_control="max-age=60")
 
@@ -99,7 +104,7 @@ def test_responses_without_bodies_leave_the_connection_in_step(edge, origin):
     origin.serves("/nothing", status=204, reason="No Content", cache_control="no-store")
     origin.serves("/news", "today", cache_control="no-store")
 
-    with edge.connect() as client:
+    with edge.client() as client:
         for _ in range(3):
             assert client.ask("GET", "/nothing").status == 204
             assert client.ask("HEAD", "/news").body == b""

@@ -7,7 +7,8 @@ import pytest
 from vocabulary.audience import Audience
 from vocabulary.edge import SLOW
 from vocabulary.origin import Answer
-from vocabulary.wire import request
+
+pytestmark = pytest.mark.seldom("HTTPS")
 
 MIB = 1 << 20
 # a sanitizer needs memory of its own
@@ -19,9 +20,9 @@ def film(size):
     return (PATTERN * (size // len(PATTERN) + 1))[:size]
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "tls"])
+@pytest.mark.ways("HTTP/1.1", "HTTPS", "HTTP/2")
 @pytest.mark.parametrize("count", [50, pytest.param(500, marks=pytest.mark.long)])
-def test_a_crowd_at_a_cold_film_costs_one_fetch_and_waits_for_nobody(edge, origin, certs, count, tls):
+def test_a_crowd_at_a_cold_film_costs_one_fetch_and_waits_for_nobody(edge, origin, count):
     body = film(20 * MIB)
     sent = []
 
@@ -30,10 +31,6 @@ def test_a_crowd_at_a_cold_film_costs_one_fetch_and_waits_for_nobody(edge, origi
         return Answer(body, cache_control="max-age=60", rate=10 * MIB)
     origin.decides("/film", choose)
     edge.configure(limits={"connections_per_address": 2000})
-    if tls:
-        edge.configure(listen=[{"address": f"127.0.0.1:{edge.port}",
-                                "tls": {"certificates": [certs.server("edge.test").files]}}])
-        edge.tls = certs.client_context()
 
     audience = Audience(edge, count, "/film", body)
     with origin.holding("/film"):
@@ -109,12 +106,11 @@ def test_an_upload_passes_through_in_bounded_memory(edge, origin, size):
     edge.running()
     before = edge.memory
 
-    with edge.connect(timeout=60) as client:
-        client.send(request("POST", "/upload", {"Content-Length": str(size)}))
-        piece, left = film(MIB), size
-        while left:
-            client.send(piece[:min(left, MIB)])
-            left -= min(left, MIB)
+    with edge.client(timeout=60) as client:
+        client.opens("POST", "/upload", length=size)
+        piece = film(MIB)
+        for _ in range(size // MIB):
+            client.says(piece)
         page = client.page("POST")
 
     assert page.text == "thanks"
@@ -137,20 +133,14 @@ def test_a_download_passes_through_in_bounded_memory(edge, origin, size, control
     edge.running()
     before, highest = edge.memory, 0
 
-    with edge.connect(timeout=60) as client:
-        client.send(request("GET", "/film"))
-        page = client.head()
-        assert page.status == 200
-        space, got = memoryview(bytearray(MIB)), len(client.buffer)
-        assert client.buffer == piece[:got] or got > MIB
-        while got < size:
-            count = client.socket.recv_into(space)
-            assert count, f"closed after {got} of {size} bytes"
-            got += count
-            if got % (64 * MIB) < count:
+    with edge.client(timeout=60) as client:
+        client.opens("GET", "/film")
+        assert client.head().status == 200
+        for number in range(size // MIB):
+            assert client.exactly(MIB) == piece
+            if number % 64 == 0:
                 highest = max(highest, edge.memory - mapped(edge))
 
-    assert got == size
     assert highest - before < 128 * MIB
 
 

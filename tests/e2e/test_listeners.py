@@ -82,6 +82,7 @@ def test_the_address_of_the_client_comes_from_the_line(behind, origin, line, cli
     V2 + b"\x21\x11\0\x04" + b"\0" * 4,  # too short for its family
     V2 + b"\x2f\x11\0\x0c" + b"\0" * 12,  # unknown command
 ])
+@pytest.mark.ways("HTTP/1.1")
 def test_without_a_good_line_the_connection_is_closed(behind, origin, line):
     answer = behind.raw(line + request("GET", "/news"))
 
@@ -98,6 +99,7 @@ def test_a_sender_that_is_not_trusted_is_not_believed(edge, origin):
     assert origin.saw("/news") == 0
 
 
+@pytest.mark.ways("HTTP/1.1")
 def test_a_line_that_never_ends_is_closed(behind):
     behind.configure(limits={"head_timeout": "300ms"})
 

@@ -10,7 +10,8 @@ import pytest
 from vocabulary.edge import Clock, free_port
 from vocabulary.wire import until
 
-pytestmark = pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+pytestmark = [pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed"),
+              pytest.mark.seldom("HTTPS")]
 
 CONFIGURATION = """
 daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1;

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from vocabulary.origin import Answer
-from vocabulary.wire import request
+
+pytestmark = pytest.mark.seldom("HTTPS")
 
 
 def pool(*servers, **settings):
@@ -165,8 +166,8 @@ def test_the_origin_is_held_back_by_the_reader_of_what_is_not_stored(edge, origi
     origin.serves("/film", raw=b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: %d\r\n\r\n" % len(body),
                   then=send)
 
-    with edge.connect() as client:
-        client.send(request("GET", "/film"))
+    with edge.client() as client:
+        client.opens("GET", "/film")
         client.head()
         stalled = stands_still(sent)
         assert stalled < len(body) - (8 << 20)

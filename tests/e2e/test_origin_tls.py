@@ -5,6 +5,8 @@ import threading
 
 import pytest
 
+pytestmark = pytest.mark.seldom("HTTPS")
+
 
 def secure(origins, certificate, version=None):
     context = certificate.server_context()

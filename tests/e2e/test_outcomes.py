@@ -5,7 +5,7 @@ import pytest
 
 from vocabulary.wire import Broken
 
-PROTOCOLS = ["HTTP/1.1", "HTTP/2"]
+pytestmark = pytest.mark.seldom("HTTPS")
 
 
 def test_a_page_that_was_fetched_once_is_a_hit(edge, origin):

@@ -3,6 +3,8 @@ import pytest
 
 from vocabulary.origin import Answer
 
+pytestmark = pytest.mark.seldom("HTTPS")
+
 UNKEYED = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Forwarded-Port",
            "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded", "Forwarded", "X-Real-IP",
            "X-Host", "X-Original-Host", "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method", "X-HTTP-Method-Override",
@@ -37,7 +39,7 @@ def test_any_other_field_is_passed_on(edge, origin, name):
     assert origin.last("/news").headers[name] == '"word"'
 
 
-@pytest.mark.http1
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Via",
                                   "Surrogate-Capability"])
 def test_connection_cannot_remove_what_we_say(edge, origin, name):
@@ -56,7 +58,7 @@ def test_the_address_of_the_client_is_ours_to_tell(edge, origin):
 
     seen = origin.last("/news").headers
     assert seen["x-forwarded-for"] == "127.0.0.1"
-    assert seen["x-forwarded-proto"] == "http"
+    assert seen["x-forwarded-proto"] == edge.way.scheme
     assert "evil.test" not in seen.get("forwarded", "")
 
 
@@ -69,6 +71,7 @@ def test_a_trusted_proxy_is_believed(edge, origin):
     assert origin.last("/news").headers["x-forwarded-for"] == "192.0.2.1, 127.0.0.1"
 
 
+@pytest.mark.ways("HTTP/1.1", "HTTP/2")  # over TLS, https says nothing new
 @pytest.mark.parametrize("name, value", [
     ("X-Forwarded-Host", "evil.test"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Scheme", "https"),
     ("X-Forwarded-Port", "8443"), ("X-Forwarded-Prefix", "/evil"), ("X-Forwarded-Server", "evil.test"),
@@ -96,14 +99,15 @@ def test_the_addresses_that_a_trusted_proxy_tells_are_not(edge, origin):
     for number in range(3):
         page = edge.get("/news", headers={"X-Forwarded-For": f"192.0.2.{number}", "X-Real-IP": f"192.0.2.{number}",
                                           "Forwarded": f"for=192.0.2.{number}", "X-Forwarded-Host": "edge.test",
-                                          "X-Forwarded-Proto": "http"})
+                                          "X-Forwarded-Proto": edge.way.scheme})
         assert page.cache == "hit"
 
 
 def test_a_change_by_one_way_makes_the_page_of_every_way_invalid(edge, origin):
     edge.configure(trusted_proxies=["127.0.0.0/8"])
     origin.serves("/news", "today", cache_control="max-age=60")
-    ways = [{}, {"X-Forwarded-Proto": "https"}, {"X-Forwarded-Prefix": "/p"}]
+    other = {"http": "https", "https": "http"}[edge.way.scheme]
+    ways = [{}, {"X-Forwarded-Proto": other}, {"X-Forwarded-Prefix": "/p"}]
     for way in ways:
         edge.get("/news", headers=way)
 
@@ -113,7 +117,7 @@ def test_a_change_by_one_way_makes_the_page_of_every_way_invalid(edge, origin):
         assert edge.get("/news", headers=way).cache == "miss"
 
 
-@pytest.mark.http1
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_fields_that_connection_names_stay_here(edge, origin):
     origin.serves("/news", "today")
 
@@ -124,7 +128,7 @@ def test_fields_that_connection_names_stay_here(edge, origin):
     assert "keep-alive" not in seen
 
 
-@pytest.mark.http1
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 @pytest.mark.parametrize("name", ["Host", "Content-Length", "Authorization", "Cookie"])
 def test_connection_cannot_remove_what_matters(edge, origin, name):
     origin.serves("/news", "today")
@@ -240,13 +244,13 @@ def test_hosts_are_different_pages(edge, origin):
     assert edge.get("/news", host="a.test").cache == "miss"
     assert edge.get("/news", host="b.test").cache == "miss"
     assert edge.get("/news", host="A.test").cache == "hit"
-    assert edge.get("/news", host="a.test:80").cache == "hit"
+    assert edge.get("/news", host=f"a.test:{edge.way.port}").cache == "hit"
     assert edge.get("/news", host="a.test.").cache == "hit"
     assert edge.get("/news", host="a.test:8080").cache == "miss"
     assert {r.headers["host"] for r in origin.requests("/news")} == {"a.test", "b.test", "a.test:8080"}
 
 
-@pytest.mark.http1
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 @pytest.mark.parametrize("target", ["http://edge.test/news", "https://edge.test/news"])
 def test_the_scheme_is_that_of_the_connection(edge, origin, target):
     origin.serves("/news", "today", cache_control="max-age=60")
@@ -254,7 +258,7 @@ def test_the_scheme_is_that_of_the_connection(edge, origin, target):
     assert edge.get(target).cache == "miss"
 
     assert edge.get("/news").cache == "hit"
-    assert origin.last("/news").headers["x-forwarded-proto"] == "http"
+    assert origin.last("/news").headers["x-forwarded-proto"] == edge.way.scheme
 
 
 def test_a_reflected_origin_without_vary_is_not_stored(edge, origin):
@@ -317,8 +321,8 @@ def test_a_head_that_joins_a_fetch_gets_no_body_and_spoils_none(edge, origin):
     with origin.holding("/news"):
         crowd = edge.together(1, "/news")
         origin.has_seen("/news")
-        client = edge.connect()
-        client.send(b"HEAD /news HTTP/1.1\r\nHost: edge.test\r\n\r\n")
+        client = edge.client()
+        client.opens("HEAD", "/news")
         edge.has_waiting(1)
     assert client.page("HEAD").headers["content-length"] == "3"
     client.close()
@@ -331,8 +335,9 @@ def test_a_get_with_a_body_is_not_answered_for_others(edge, origin):
     origin.serves("/news", "today", cache_control="max-age=60")
 
     with origin.holding("/news"):
-        fat = edge.connect()
-        fat.send(b"GET /news HTTP/1.1\r\nHost: edge.test\r\nContent-Length: 3\r\n\r\nfat")
+        fat = edge.client()
+        fat.opens("GET", "/news", length=3)
+        fat.says(b"fat")
         origin.has_seen("/news")
         crowd = edge.together(1, "/news")
         origin.has_seen("/news", 2)
@@ -356,7 +361,7 @@ def test_a_header_that_the_origin_ends_twice_splits_no_response(edge, origin):
                        b"Content-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", close=False)
     origin.serves("/next", "good")
 
-    with edge.connect() as client:
+    with edge.client() as client:
         assert client.ask("GET", "/news").body == b""
         assert client.ask("GET", "/next").text == "good"
     assert edge.get("/next").text == "good"

@@ -3,8 +3,6 @@ import re
 
 import pytest
 
-PROTOCOLS = ["HTTP/1.1", "HTTP/2"]
-
 BODY = bytes(i % 251 for i in range(200_000))
 
 

@@ -71,15 +71,10 @@ def test_a_request_under_way_keeps_the_settings_that_it_began_with(edge, origin)
     assert origin.saw("/news") == 1
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["cleartext", "tls"])
-@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2"], indirect=True)
-def test_twenty_reloads_under_load_lose_no_request(edge, origin, certs, tls):
+@pytest.mark.ways("HTTP/1.1", "HTTPS", "HTTP/2", "HTTP/2 over TLS")
+def test_twenty_reloads_under_load_lose_no_request(edge, origin):
     origin.serves("/hit", "hit", cache_control="max-age=3600")
     origin.serves("/pass", "pass", cache_control="no-store")
-    if tls:
-        edge.configure(listen=[{"address": f"127.0.0.1:{edge.port}",
-                                "tls": {"certificates": [certs.server("edge.test").files]}}])
-        edge.tls = certs.client_context()
     edge.get("/hit")
     over, faults, asked = threading.Event(), [], [0] * 4
 

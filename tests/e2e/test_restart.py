@@ -5,7 +5,9 @@ import itertools
 import pytest
 
 from vocabulary.origin import Answer
-from vocabulary.wire import Broken, request
+from vocabulary.wire import Broken
+
+pytestmark = pytest.mark.seldom("HTTPS")
 
 
 def body_of(path):
@@ -57,9 +59,9 @@ def test_a_restart_keeps_variants_and_their_age(edge, origin, clock):
 
 def kill_in_the_middle(shop, first):
     """kill -9 while fills are under way."""
-    fills = [shop.connect() for _ in range(8)]
+    fills = [shop.client() for _ in range(8)]
     for number, client in enumerate(fills):
-        client.send(request("GET", f"/thing/{first + number}"))
+        client.opens("GET", f"/thing/{first + number}")
     try:
         fills[0].head()
     except Broken:

@@ -1,8 +1,6 @@
 """Conditional requests on both sides (RFC 9110, 13; RFC 9111, 4.3)."""
 from vocabulary.origin import Answer
 
-PROTOCOLS = ["HTTP/1.1", "HTTP/2"]
-
 
 def test_a_client_that_has_the_page_is_told_so(edge, origin):
     origin.serves("/news", "monday", cache_control="max-age=60", etag='"1"')

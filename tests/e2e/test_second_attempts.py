@@ -6,6 +6,8 @@ import pytest
 from vocabulary.origin import Answer
 from vocabulary.wire import until
 
+pytestmark = pytest.mark.seldom("HTTPS")
+
 
 def test_after_a_reload_it_asks_the_origin_that_it_began_with(edges, origins):
     other, old, new = origins(), origins(), origins()

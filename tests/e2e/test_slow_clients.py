@@ -34,6 +34,7 @@ def still_well(edge):
     until(lambda: edge.stats()["now"]["connections"] == 0, "no connection is left")
 
 
+@pytest.mark.ways("HTTP/1.1")
 def test_a_client_that_says_nothing_is_closed(strict):
     with strict.connect() as client:
         began = time.monotonic()
@@ -44,6 +45,7 @@ def test_a_client_that_says_nothing_is_closed(strict):
 
 
 @pytest.mark.parametrize("first", [b"", b"\r\n", b"G"], ids=["from the first byte", "an empty line", "a letter"])
+@pytest.mark.ways("HTTP/1.1")
 def test_a_head_that_drips_is_answered_408_and_closed(strict, origin, first):
     with strict.connect() as client:
         client.send(first)
@@ -56,6 +58,7 @@ def test_a_head_that_drips_is_answered_408_and_closed(strict, origin, first):
     still_well(strict)
 
 
+@pytest.mark.ways("HTTP/1.1")
 def test_a_second_head_that_drips_is_no_better(strict):
     with strict.connect() as client:
         assert client.ask("GET", "/news").text == "today"
@@ -72,6 +75,7 @@ def test_a_second_head_that_drips_is_no_better(strict):
     (CHUNKED, b"0\r\nX: " + b"t" * 1000),
     (UPLOAD, b""),
 ], ids=["length", "chunks", "a size", "an extension", "a trailer", "nothing"])
+@pytest.mark.ways("HTTP/1.1")
 def test_a_body_that_drips_is_given_up(strict, origin, head, body):
     with strict.connect() as client:
         client.send(head)
@@ -85,6 +89,7 @@ def test_a_body_that_drips_is_given_up(strict, origin, head, body):
     still_well(strict)
 
 
+@pytest.mark.ways("HTTP/1.1")
 def test_a_body_that_nobody_wanted_may_not_drip_either(strict, origin):
     with strict.connect() as client:
         client.send(request("GET", "/news", {"Content-Length": "50000"}))
@@ -98,7 +103,7 @@ def slow_reader(edge, target):
     """A client whose window is as small as can be."""
     client = edge.connect()
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.send(request("GET", target))
+    client.opens("GET", target)
     return client
 
 
@@ -117,6 +122,7 @@ def test_an_answer_that_is_read_byte_by_byte_is_given_up(strict, origin, kept):
     still_well(strict)
 
 
+@pytest.mark.ways("HTTP/1.1")
 def test_questions_whose_answers_nobody_reads_are_given_up(strict, origin):
     origin.serves("/page", b"x" * 50_000, cache_control="max-age=60")
     strict.get("/page")
@@ -139,6 +145,7 @@ def test_questions_whose_answers_nobody_reads_are_given_up(strict, origin):
     still_well(strict)
 
 
+@pytest.mark.ways("HTTP/1.1")
 def test_a_hundred_slow_clients_are_in_nobodys_way(strict):
     slow = [strict.connect() for _ in range(100)]
     for client in slow:
@@ -153,6 +160,7 @@ def test_a_hundred_slow_clients_are_in_nobodys_way(strict):
     still_well(strict)
 
 
+@pytest.mark.ways("HTTP/1.1")
 def test_one_who_goes_on_after_the_refusal_is_not_listened_to(strict):
     with strict.connect() as client:
         client.send(b"GET /\x01 HTTP/1.1\r\n\r\n")

@@ -1,7 +1,7 @@
 """What may be served past its time, and what may not (RFC 5861; RFC 9111, 4.2.4)."""
 import pytest
 
-PROTOCOLS = ["HTTP/1.1", "HTTP/2"]
+pytestmark = pytest.mark.seldom("HTTPS")
 
 
 def test_one_refresh_runs_however_many_ask(edge, origin, clock):

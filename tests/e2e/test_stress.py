@@ -6,10 +6,14 @@ import os
 import random
 import time
 
+import pytest
+
 from vocabulary.edge import SLOW, free_port
 from vocabulary.http2 import Http2
 from vocabulary.storm import Storm
 from vocabulary.wire import Client, until
+
+pytestmark = pytest.mark.ways("HTTP/1.1")  # the visitors choose theirs
 
 SECONDS = float(os.environ.get("STRESS_SECONDS", "8"))
 BEAT = 0.5

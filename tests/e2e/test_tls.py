@@ -10,6 +10,8 @@ import pytest
 from vocabulary.edge import free_port
 from vocabulary.wire import Broken
 
+pytestmark = pytest.mark.ways("HTTP/1.1")  # and TLS where they say so
+
 
 @pytest.fixture
 def secure(edge, origin, certs):

@@ -5,20 +5,20 @@ import time
 
 import pytest
 
-from vocabulary.wire import request
+from vocabulary.origin import Answer
 
-ASK = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-       "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def accepts(origin, talk):
     """The origin switches to websocket and then does talk(connection)."""
-    accept = base64.b64encode(hashlib.sha1((ASK["Sec-WebSocket-Key"] + GUID).encode()).digest()).decode()
-    origin.serves("/chat", raw=b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                  b"Sec-WebSocket-Accept: " + accept.encode() + b"\r\n\r\n",
-                  then=lambda connection, request_, rest: talk(connection, rest))
-    return accept
+    def choose(asked):
+        key = asked.headers.get("sec-websocket-key", "")
+        accept = base64.b64encode(hashlib.sha1((key + GUID).encode()).digest())
+        return Answer(raw=b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                      b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n",
+                      then=lambda connection, request, rest: talk(connection, rest))
+    origin.decides("/chat", choose)
 
 
 def echo(connection, rest):
@@ -27,31 +27,42 @@ def echo(connection, rest):
         rest = b""
 
 
-def test_bytes_go_both_ways_after_a_101(edge, origin):
-    accept = accepts(origin, echo)
+def test_bytes_go_both_ways_through_a_tunnel(edge, origin):
+    accepts(origin, echo)
 
-    with edge.connect() as client:
-        client.send(request("GET", "/chat", ASK))
-        page = client.page()
-        client.send(b"hello")
+    with edge.client() as client:
+        client.opens_tunnel("/chat")
+        page = client.head()
+        client.says(b"hello")
         answer = client.exactly(5)
-        client.send(b"x" * 300_000)
+        client.says(b"x" * 300_000)
         long_answer = client.exactly(300_000)
 
-    assert page.status == 101
-    assert page.headers["sec-websocket-accept"] == accept
-    assert page.headers["upgrade"] == "websocket"
+    assert page.status == client.SWITCHED
     assert (answer, long_answer) == (b"HELLO", b"X" * 300_000)
     assert origin.last("/chat").headers["upgrade"] == "websocket"
     origin.last("/chat").was_left()
 
 
-def test_what_the_client_sends_behind_its_request_waits_for_the_101(edge, origin):
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
+def test_the_101_is_that_of_the_origin(edge, origin):
     accepts(origin, echo)
 
-    with edge.connect() as client:
-        client.send(request("GET", "/chat", ASK) + b"early")
-        assert client.page().status == 101
+    with edge.client() as client:
+        client.opens_tunnel("/chat")
+        page = client.head()
+
+    assert page.headers["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, 1.3
+    assert page.headers["upgrade"] == "websocket"
+
+
+def test_what_the_client_sends_behind_its_request_waits_for_the_origin(edge, origin):
+    accepts(origin, echo)
+
+    with edge.client() as client:
+        client.opens_tunnel("/chat")
+        client.says(b"early")
+        assert client.head().status == client.SWITCHED
         assert client.exactly(5) == b"EARLY"
 
 
@@ -59,21 +70,22 @@ def test_the_origin_may_refuse_and_the_connection_goes_on(edge, origin):
     origin.serves("/chat", "no", status=403)
     origin.serves("/news", "today")
 
-    with edge.connect() as client:
-        assert client.ask("GET", "/chat", ASK).text == "no"
+    with edge.client() as client:
+        client.opens_tunnel("/chat")
+        assert client.page().text == "no"
         assert client.ask("GET", "/news").text == "today"
 
 
 def test_the_origin_closes_the_tunnel(edge, origin):
     accepts(origin, lambda connection, rest: connection.sendall(b"bye"))
 
-    with edge.connect() as client:
-        client.send(request("GET", "/chat", ASK))
-        assert client.page().status == 101
-        assert client.everything() == b"bye"
+    with edge.client() as client:
+        client.opens_tunnel("/chat")
+        assert client.head().status == client.SWITCHED
+        assert client.rest() == b"bye"
 
 
-@pytest.mark.http1
+@pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_an_upgrade_to_h2c_is_not_taken_up(edge, origin):
     origin.serves("/news", "today")
 
@@ -94,9 +106,9 @@ def test_a_tunnel_is_counted_and_drained(edge, origin):
     edge.configure(limits={"drain": "300ms"})
     accepts(origin, echo)
 
-    with edge.connect() as client:
-        client.send(request("GET", "/chat", ASK))
-        client.page()
+    with edge.client() as client:
+        client.opens_tunnel("/chat")
+        client.head()
         edge.drain()
         assert client.closed()
     edge.stop()
@@ -106,10 +118,10 @@ def test_a_tunnel_in_which_nobody_speaks_is_closed(edge, origin):
     edge.configure(limits={"tunnel_timeout": "200ms", "idle_timeout": "10s"})
     accepts(origin, echo)
 
-    with edge.connect() as client:
-        client.send(request("GET", "/chat", ASK))
-        assert client.page().status == 101
-        assert client.closed()
+    with edge.client() as client:
+        client.opens_tunnel("/chat")
+        assert client.head().status == client.SWITCHED
+        assert client.rest() == b""
     origin.last("/chat").was_left()
 
 
@@ -117,10 +129,10 @@ def test_a_tunnel_in_which_somebody_speaks_stays(edge, origin):
     edge.configure(limits={"tunnel_timeout": "400ms"})
     accepts(origin, echo)
 
-    with edge.connect() as client:
-        client.send(request("GET", "/chat", ASK))
-        assert client.page().status == 101
+    with edge.client() as client:
+        client.opens_tunnel("/chat")
+        assert client.head().status == client.SWITCHED
         end = time.monotonic() + 1.2
         while time.monotonic() < end:
-            client.send(b"x")
+            client.says(b"x")
             assert client.exactly(1) == b"X"

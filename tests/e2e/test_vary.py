@@ -1,8 +1,6 @@
 """Variants (RFC 9111, 4.1)."""
 from vocabulary.origin import Answer
 
-PROTOCOLS = ["HTTP/1.1", "HTTP/2"]
-
 
 def test_each_variant_is_stored(edge, origin):
     origin.decides("/news", lambda r: Answer(r.headers.get("accept-language", "none"), cache_control="max-age=60",

@@ -50,9 +50,29 @@ def merged(base, more):
     return result
 
 
+class Way:
+    """How a scenario's requests come: by which protocol, and over TLS where there are certificates."""
+
+    def __init__(self, name, certs=None):
+        self.is_http2 = name.startswith("HTTP/2")
+        self.files = certs.server("edge.test").files if certs else None
+        self.client = certs.client_context() if certs else None
+        self.scheme, self.port = ("https", 443) if certs else ("http", 80)
+
+    def listener(self, said):
+        """A listener of the file that takes requests of this way; the scenario may have said it all itself."""
+        said = said if isinstance(said, dict) else {"address": said}
+        if self.files is not None:
+            return {"tls": {"certificates": [self.files]}} | said
+        return {"http2": "on"} | said if self.is_http2 else said
+
+
+CLEARTEXT = Way("HTTP/1.1")
+
+
 class Edge:
-    def __init__(self, folder, origin=None, protocol="HTTP/1.1", **settings):
-        self.protocol = protocol  # that requests are made by, where nothing else is said
+    def __init__(self, folder, origin=None, way=CLEARTEXT, **settings):
+        self.way = way  # that requests take, where nothing else is said
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port, self.admin_port = free_port(), free_port()
@@ -71,7 +91,7 @@ class Edge:
         self.arguments = []  # more of the command line
         self.process = None
         self.expected_status = 0
-        self.tls = None  # an ssl.SSLContext: speak TLS to the first listener
+        self.tls = way.client  # an ssl.SSLContext: speak TLS to the first listener
 
     # --- the process
 
@@ -84,15 +104,8 @@ class Edge:
 
     def write(self):
         # JSON is YAML
-        config = self.config
-        if self.protocol == "HTTP/2":
-            config = config | {"listen": [self.listens_for_http2(one) for one in config["listen"]]}
+        config = self.config | {"listen": [self.way.listener(one) for one in self.config["listen"]]}
         self.file.write_text(json.dumps(config, indent=2) + "\n")
-
-    @staticmethod
-    def listens_for_http2(listener):
-        """With prior knowledge in clear text; over TLS it is so anyway."""
-        return {"http2": "on"} | (listener if isinstance(listener, dict) else {"address": listener})
 
     def start(self):
         self.write()
@@ -206,7 +219,7 @@ class Edge:
 
     def client(self, **options):
         """A connection by this edge's protocol, to ask on."""
-        return self.connect(client=Http2 if self.protocol == "HTTP/2" else Client, **options)
+        return self.connect(client=Http2 if self.way.is_http2 else Client, **options)
 
     def request(self, method, target, headers=(), body=None, host="edge.test", version="HTTP/1.1", settle=True,
                 **options):
@@ -214,7 +227,7 @@ class Edge:
 
         What was fetched to be stored is in the store when this returns, unless a fill is being held up.
         """
-        if self.protocol == "HTTP/2" and version == "HTTP/1.1":
+        if self.way.is_http2 and version == "HTTP/1.1":
             with self.client(**options) as client:
                 page = client.ask(method, target, headers, body, host)
         else:

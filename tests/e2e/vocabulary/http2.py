@@ -31,7 +31,9 @@ class Patient(h2.connection.H2Connection):
 
 
 class Http2:
-    """One connection, one request after the other."""
+    """One connection, one request after the other, in the words of wire.Client."""
+
+    SWITCHED = 200  # the status before a tunnel
 
     def __init__(self, address, **options):
         self.wire = Client(address, alpn=["h2"], **options)
@@ -41,6 +43,7 @@ class Http2:
         self.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: WINDOW})
         self.h2.increment_flow_control_window(WINDOW)
         self.leaving = False  # GOAWAY has come: no further request
+        self.answer, self.left = None, None  # of the request under way; bytes of its body, None: until ends()
         self.scheme = "http" if options.get("tls") is None else "https"
 
     def __enter__(self):
@@ -51,6 +54,9 @@ class Http2:
 
     def close(self):
         self.wire.close()
+
+    def reset(self):
+        self.wire.reset()
 
     def flush(self):
         self.wire.send(self.h2.data_to_send())
@@ -75,45 +81,121 @@ class Http2:
         authority = next((v for n, v in pairs if n == "host"), host)
         pairs = [(n, v) for n, v in pairs if n != "host"]
         number = self.h2.get_next_available_stream_id()
+        first = [(n, v) for n, v in pairs if n.startswith(":")]
         self.h2.send_headers(number, [(":method", method), (":scheme", self.scheme), (":authority", authority),
-                                      (":path", target), *pairs], end_stream=ends)
+                                      (":path", target), *first, *(pair for pair in pairs if pair not in first)],
+                             end_stream=ends)
         return number
 
-    def sends(self, number, body, answer):
-        """The body, as far as windows open; the answer may come before it is through."""
-        while body and not answer.over:
+    def opens(self, method, target, headers=(), length=None, host="edge.test"):
+        """Send the head.  The body follows by says(): of `length` bytes, or, where that is "unknown", until ends()."""
+        self.left = None if length == "unknown" else length or 0
+        if isinstance(length, int):
+            headers = {**dict(headers), "content-length": length}
+        self.answer = Answered(self.begins(method, target, headers, self.left == 0, host))
+        self.flush()
+
+    def opens_tunnel(self, target):
+        """A WebSocket (RFC 8441, 5)."""
+        while self.h2.remote_settings.enable_connect_protocol != 1:
+            self.events()
+        self.opens("CONNECT", target, {":protocol": "websocket", "sec-websocket-version": "13"}, "unknown")
+
+    def says(self, data):
+        """As far as windows open; the answer may come before it is through."""
+        number, data = self.answer.number, memoryview(data)
+        while data and not self.answer.over:
             room = min(self.h2.local_flow_control_window(number), self.h2.max_outbound_frame_size)
             if room <= 0:
-                answer.hears(self.events())
+                self.hears()
                 continue
-            self.h2.send_data(number, body[:room], end_stream=len(body) <= room)
-            body = body[room:]
+            if self.left is not None:
+                self.left -= min(room, len(data))
+            self.h2.send_data(number, data[:room].tobytes(), end_stream=self.left == 0)
+            data = data[room:]
+        self.flush()
+
+    def ends(self, trailers=()):
+        if trailers:
+            self.h2.send_headers(self.answer.number, [(n.lower(), v) for n, v in trailers.items()], end_stream=True)
+        else:
+            self.h2.end_stream(self.answer.number)
+        self.flush()
+
+    def hears(self):
+        self.answer.hears(self.events())
+
+    def head(self):
+        """The next response head, interim or final."""
+        while not self.answer.heads:
+            if self.answer.over:
+                self.answer.whole()
+            self.hears()
+        return self.answer.heads.pop(0)
+
+    def exactly(self, count):
+        """So many bytes of the body."""
+        body = self.answer.body
+        while len(body) < count:
+            if self.answer.over:
+                raise Broken(f"ended after {len(body)} of {count} bytes", bytes(body))
+            self.hears()
+        taken = bytes(memoryview(body)[:count])
+        del body[:count]
+        return taken
+
+    def rest(self):
+        """What comes until the other side ends the stream."""
+        while not self.answer.over:
+            self.hears()
+        return bytes(self.answer.body)
+
+    def page(self, method="GET"):
+        """The whole response, or what is left of it."""
+        try:
+            while not self.answer.over:
+                self.hears()
+        except Broken:
+            if self.answer.page is None:
+                raise
+            self.answer.page.broken = True
+        page = self.answer.whole()
+        page.last = self.leaving
+        return page
+
+    def body_into(self, page, method):
+        assert self.page(method) is page
+
+    def closed(self):
+        """Has the other side closed?  Waits for it until the deadline."""
+        try:
+            while True:
+                self.events()
+        except Broken:
+            return True
+        except TimeoutError:
+            return False
 
     def ask(self, method, target, headers=(), body=None, host="edge.test"):
         named = {n.lower() for n in dict(headers)}
         if body is not None and "content-length" not in named:
             headers = {**dict(headers), "content-length": len(body)}
-        number = self.begins(method, target, headers, not body, host)
-        answer = Answered(number)
+        self.left = len(body or b"")
+        self.answer = Answered(self.begins(method, target, headers, not body, host))
         try:
-            if body:
-                self.sends(number, body, answer)
-            while not answer.over:
-                answer.hears(self.events())
+            self.says(body or b"")
         except Broken:
-            if answer.page is None:
+            if self.answer.page is None:
                 raise
-            answer.page.broken = True
-        page = answer.whole()
-        page.last = self.leaving
-        return page
+        return self.page(method)
 
 
 class Answered:
     """The answer on one stream, as it comes."""
 
     def __init__(self, number):
-        self.number, self.page, self.interim, self.parts = number, None, [], []
+        self.number, self.page, self.interim, self.body = number, None, [], bytearray()
+        self.heads = []  # that came, and that nobody looked at yet
         self.over = False
         self.code = None  # of a reset
 
@@ -126,12 +208,13 @@ class Answered:
         if isinstance(event, (h2.events.InformationalResponseReceived, h2.events.ResponseReceived)):
             fields = Fields((n, v) for n, v in event.headers if not n.startswith(":"))
             page = Page(int(dict(event.headers)[":status"]), "", fields, "HTTP/2")
+            self.heads.append(page)
             if page.status < 200:
                 self.interim.append(page)
                 return
             self.page, page.interim, page.first_byte_at = page, self.interim, time.monotonic()
         elif isinstance(event, h2.events.DataReceived):
-            self.parts.append(event.data)
+            self.body += event.data
         elif isinstance(event, h2.events.TrailersReceived):
             self.page.trailers = Fields(event.headers)
         elif isinstance(event, h2.events.StreamReset):
@@ -143,7 +226,7 @@ class Answered:
     def whole(self):
         if self.page is None:
             raise Broken(f"no answer on stream {self.number}, code {self.code}")
-        self.page.body = b"".join(self.parts)
+        self.page.body = bytes(self.body)
         self.page.broken = self.page.broken or bool(self.code)
         return self.page
 

@@ -149,6 +149,7 @@ class Client:
             self.socket.do_handshake()
         self.buffer = b""
         self.ended = False
+        self.chunked = False  # the request under way has a body of no known length
 
     def __enter__(self):
         return self
@@ -288,3 +289,27 @@ class Client:
     def ask(self, method, target, headers=(), body=None, **options):
         self.send(request(method, target, headers, body, **options))
         return self.page(method)
+
+    # --- a request and its answer in pieces; http2.Http2 has the same words
+
+    SWITCHED = 101  # the status before a tunnel
+
+    def opens(self, method, target, headers=(), length=None, **options):
+        """Send the head.  The body follows by says(): of `length` bytes, or, where that is "unknown", until ends()."""
+        framing = {None: {}, "unknown": {"Transfer-Encoding": "chunked"}}.get(length, {"Content-Length": length})
+        self.chunked = length == "unknown"
+        self.send(request(method, target, {**dict(headers), **framing}, **options))
+
+    def opens_tunnel(self, target):
+        self.opens("GET", target, {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                                   "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
+
+    def says(self, data):
+        self.send(b"%x\r\n%s\r\n" % (len(data), data) if self.chunked else data)
+
+    def ends(self, trailers=()):
+        self.send(b"0\r\n%s\r\n" % "".join(f"{n}: {v}\r\n" for n, v in dict(trailers).items()).encode())
+
+    def rest(self):
+        """What comes until the other side ends the tunnel."""
+        return self.everything()
