@@ -95,7 +95,7 @@ bench-quick: ## every scenario once and small, every response checked, no time j
 	@$(MAKE) --no-print-directory bench BENCH='--quick $(BENCH)'
 
 offload: deps-build ## what the cache spares its origin, simulated; OFFLOAD='--quick', '--live', a trace or a CSV file
-	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/offload-sim
+	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/offload-sim $(BUILD)/offload-live
 	@$(PYTHON) bench/offload --build $(BUILD) $(OFFLOAD)
 
 model: deps-build ## explore the fill protocol completely, then with each rule taken out (five minutes, 3 GB)

@@ -37,15 +37,16 @@ def best(group, figure):
 
 def heading(trace, share, group):
     cell = next(iter(group.values()))
-    return (f"{trace}, cache of {share:g} % ({size(cell['room'])} of {size(cell['footprint'])}; {cell['requests']:,} requests, "
-            f"{cell['objects']:,} objects)")
+    return (f"{trace}, cache of {share:g} % ({size(cell['room'])} of {size(cell['footprint'])}; "
+            f"{cell['requests']:,} requests, {cell['objects']:,} objects)")
 
 
 def table(cells):
     """For the terminal; * marks the best of those that do not know the future."""
     lines = []
     for (trace, share), group in simulate.by_policy(cells).items():
-        lines += ["", heading(trace, share, group), f"  {'':<32}{'requests':>9} {'of bound':>9}{'bytes':>10} {'of bound':>9}"]
+        lines += ["", heading(trace, share, group),
+                  f"  {'':<32}{'requests':>9} {'of bound':>9}{'bytes':>10} {'of bound':>9}"]
         firsts = best(group, "request_offload"), best(group, "byte_offload")
         for policy in group:
             title, requests, of_requests, in_bytes, of_bytes = row(policy, group)
@@ -62,16 +63,13 @@ def goal_lines(goals):
 def live_table(live):
     lines = []
     for run in live:
-        lines += ["", f"live: {run['trace']}, cache of {run['share']:g} % ({size(run['room'])} of {size(run['footprint'])}; "
-                      f"{run['requests']:,} requests, {size(run['bytes'])})",
-                  f"  {'':<32}{'requests':>9}{'bytes':>10}{'seconds':>9}  cache as measured"]
+        lines += ["", f"live: {run['trace']}, cache of {run['share']:g} % ({size(run['room'])} of "
+                      f"{size(run['footprint'])}; {run['requests']:,} requests, {size(run['bytes'])})",
+                  f"  {'':<32}{'requests':>9}{'bytes':>10}{'seconds':>9}  what it holds at the end"]
         for one in run["products"]:
-            if one.get("left_out"):
-                lines.append(f"  {one['title']:<32}left out: {one['left_out']}")
-                continue
-            held = f"{size(one['held'])} of {size(run['room'])}" if one.get("held") else "not to be seen from outside"
-            lines.append(f"  {one['title']:<32}{one['request_offload']:>9.1f}{one['byte_offload']:>10.1f}{one['seconds']:>9.0f}"
-                         f"  {held}")
+            disk = f", {size(one['on_disk'])} on disk at most" if one["on_disk"] else ""
+            lines.append(f"  {one['title']:<32}{one['request_offload']:>9.1f}{one['byte_offload']:>10.1f}"
+                         f"{one['seconds']:>9.0f}  {size(one['held'])} in {one['held_objects']:,} objects{disk}")
     return "\n".join(lines)
 
 
@@ -82,17 +80,18 @@ def markdown_table(names, rows):
 
 def markdown(results):
     parts = ["# Offload", "", f"{results['date']}, {results['version']}, on {results['machine']}. Command: "
-             f"`{results['command']}`.", "", "Offload is the share of requests, and of their bytes, that the origin did not see; "
-             "the cache is empty at first. Shares of the bound are those of Belady-size for requests and of Belady for bytes."]
+             f"`{results['command']}`.", "", "Offload is the share of requests, and of their bytes, that the origin did "
+             "not see; the cache is empty at first. Shares of the bound are those of Belady-size for requests and of "
+             "Belady for bytes."]
     if results["goals"]:
         parts += ["", "## Goals", "", markdown_table(["goal", "got", "wanted", ""],
                   [[goal["what"], goal["got"], goal["wanted"], "holds" if goal["holds"] else "**falls short**"]
                    for goal in results["goals"]])]
     for run in results["live"]:
         parts += ["", f"## Live: {run['trace']}, cache of {run['share']:g} % ({size(run['room'])})", "",
-                  markdown_table(["", "requests", "bytes", "seconds"],
-                                 [[one["title"], *(["left out"] * 3 if one.get("left_out") else
-                                   [f"{one['request_offload']:.1f}", f"{one['byte_offload']:.1f}", f"{one['seconds']:.0f}"])]
+                  markdown_table(["", "version", "requests", "bytes", "held at the end", "seconds"],
+                                 [[one["title"], one["version"], f"{one['request_offload']:.1f}",
+                                   f"{one['byte_offload']:.1f}", size(one["held"]), f"{one['seconds']:.0f}"]
                                   for one in run["products"]])]
     for (trace, share), group in simulate.by_policy(results["cells"]).items():
         parts += ["", f"## {heading(trace, share, group)}", "",
@@ -145,15 +144,35 @@ def draw(script, output):
     return output.exists()
 
 
-def plot(cells, share, output):
+def plot_simulated(cells, share, output):
     """Requests above, bytes below, one cluster a trace."""
     groups = {trace: group for (trace, one), group in simulate.by_policy(cells).items() if one == share}
-    if not groups:
-        return False
     names = list(groups)
-    script = PLOT.format(width=260 + 110 * len(names), height=640, output=output)
-    for figure, ours, bound, title in (
-            ("request_offload", "breakwater:requests", "belady-size", f"Request offload, per cent, cache of {share:g} % of the footprint"),
-            ("byte_offload", "breakwater:bytes", "belady", f"Byte offload, per cent, cache of {share:g} % of the footprint")):
+    script = PLOT.format(width=320 + 110 * len(names), height=640, output=output)
+    for figure, ours, bound, what in (("request_offload", "breakwater:requests", "belady-size", "Request"),
+                                      ("byte_offload", "breakwater:bytes", "belady", "Byte")):
+        title = f"{what} offload, per cent, cache of {share:g} % of the footprint"
         script += plot_half(title, names, columns_of(groups, figure, ours, bound), figure)
     return draw(script, output)
+
+
+def plot_live(run, output):
+    """Two bars a product."""
+    lines = [f'"{one["title"].replace(", ", chr(92) + "n")}" {one["request_offload"]:.2f} {one["byte_offload"]:.2f}'
+             for one in run["products"]]
+    script = PLOT.format(width=960, height=420, output=output).replace("set multiplot layout 2,1\n", "")
+    title = f"Offload, per cent: {run['trace']}, cache of {run['share']:g} % ({size(run['room'])})"
+    script += "\n".join([f"set title '{title}' font 'sans-serif,15' textcolor rgb '#202124'", "$live << END", *lines, "END",
+                         f"plot $live using 2:xtic(1) title 'requests' lc rgb '{COLOURS['breakwater:requests']}', "
+                         f"$live using 3 title 'bytes' lc rgb '{COLOURS['gdsf']}'", ""])
+    return draw(script, output)
+
+
+def plots(results, folder, name):
+    """The files that were drawn."""
+    if results["live"]:
+        output = folder / f"{name}.svg"
+        return [output] if plot_live(results["live"][0], output) else []
+    shares = dict.fromkeys(cell["share"] for cell in results["cells"])
+    outputs = {share: folder / f"{name}-{share:g}.svg" for share in shares}
+    return [output for share, output in outputs.items() if plot_simulated(results["cells"], share, output)]

@@ -9,23 +9,26 @@
 #include <string.h>
 #include <time.h>
 
-enum { SHARES_MAX = 16, OBJECTS = 20000, OBJECTS_LIMIT = 10000000 };
+enum { SHARES_MAX = 16, OBJECTS = 20000, NUMBER_MAX = 10000000 };
 
 struct options {
     double share[SHARES_MAX]; /* per cent of the footprint */
     size_t shares;
     char *policies; /* names with commas between, NULL: all */
     const char *tables, *write;
-    uint32_t objects; /* of the models */
+    uint32_t objects;  /* of the models */
+    uint32_t requests; /* the first so many */
+    uint32_t shrink;   /* sizes by that */
 };
 
 static const char usage[] =
     "usage: offload-sim [--shares 1,5,10,25] [--policies NAME,...] [--tables FOLDER]\n"
-    "                   [--objects N] [--write FILE.csv] TRACE...\n"
+    "                   [--objects N] [--requests N] [--shrink N] [--write FILE.csv] TRACE...\n"
     "       offload-sim --list\n"
     "A trace is one that --list shows or a file of time,id,size[,ttl].  Shares are per cent of "
     "the\n"
-    "footprint.  --objects: of the traces web and web-joint.  --write: only write the trace.\n";
+    "footprint.  --objects: of the traces web and web-joint.  --requests: the first N of a trace.\n"
+    "--shrink: sizes are divided by N.  --write: only write the trace.\n";
 
 static double seconds(void)
 {
@@ -61,16 +64,16 @@ static bool read_shares(char *text, struct options *o)
     return o->shares > 0;
 }
 
-static bool read_objects(const char *text, uint32_t *objects)
+static bool read_number(const char *option, const char *text, uint32_t *value)
 {
     char *end;
     unsigned long n = strtoul(text, &end, 10);
 
-    if (*end != '\0' || n == 0 || n > OBJECTS_LIMIT) {
-        fprintf(stderr, "offload: --objects %s: a number from 1 to %d\n", text, OBJECTS_LIMIT);
+    if (*end != '\0' || n == 0 || n > NUMBER_MAX) {
+        fprintf(stderr, "offload: --%s %s: a number from 1 to %d\n", option, text, NUMBER_MAX);
         return false;
     }
-    *objects = (uint32_t)n;
+    *value = (uint32_t)n;
     return true;
 }
 
@@ -120,12 +123,13 @@ static void run_cell(const struct bw_sim_trace *t, const struct bw_sim_policy *p
 
     fputs("{\"trace\": \"", stdout);
     print_name(t->name);
-    printf("\", \"share\": %g, \"policy\": \"%s\", \"protects\": \"%s\", "
-           "\"requests\": %u, \"objects\": %u, \"footprint\": %llu, \"room\": %llu, "
-           "\"request_offload\": %.3f, \"byte_offload\": %.3f, \"seconds\": %.2f}\n",
-           share, p->name, p->bytes ? "bytes" : "requests", t->requests, t->used,
-           (unsigned long long)t->footprint, (unsigned long long)room, r.requests, r.bytes,
-           seconds() - began);
+    printf(
+        "\", \"share\": %g, \"policy\": \"%s\", \"protects\": \"%s\", "
+        "\"requests\": %u, \"objects\": %u, \"bytes\": %.0f, \"footprint\": %llu, \"room\": %llu, "
+        "\"request_offload\": %.3f, \"byte_offload\": %.3f, \"seconds\": %.2f}\n",
+        share, p->name, p->bytes ? "bytes" : "requests", t->requests, t->used, t->bytes,
+        (unsigned long long)t->footprint, (unsigned long long)room, r.requests, r.bytes,
+        seconds() - began);
     fflush(stdout);
 }
 
@@ -145,6 +149,8 @@ static bool run(const char *name, const struct options *o)
 
     if (!good)
         return false;
+    if (o->requests > 0 || o->shrink > 1)
+        bw_sim_trace_reduce(&t, o->requests, o->shrink);
     if (o->write != NULL)
         good = bw_sim_csv_write(o->write, &t);
     for (size_t s = 0; o->write == NULL && s < o->shares; s++)
@@ -167,7 +173,11 @@ static bool read_option(int option, char *value, struct options *o)
         o->tables = value;
         return true;
     case 'o':
-        return read_objects(value, &o->objects);
+        return read_number("objects", value, &o->objects);
+    case 'r':
+        return read_number("requests", value, &o->requests);
+    case 'k':
+        return read_number("shrink", value, &o->shrink);
     case 'w':
         o->write = value;
         return true;
@@ -184,10 +194,11 @@ static bool read_option(int option, char *value, struct options *o)
 static bool read_options(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {
-        {"shares", required_argument, NULL, 's'}, {"policies", required_argument, NULL, 'p'},
-        {"tables", required_argument, NULL, 't'}, {"objects", required_argument, NULL, 'o'},
-        {"write", required_argument, NULL, 'w'},  {"list", no_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"shares", required_argument, NULL, 's'},   {"policies", required_argument, NULL, 'p'},
+        {"tables", required_argument, NULL, 't'},   {"objects", required_argument, NULL, 'o'},
+        {"write", required_argument, NULL, 'w'},    {"list", no_argument, NULL, 'l'},
+        {"requests", required_argument, NULL, 'r'}, {"shrink", required_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
 
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) >= 0;)

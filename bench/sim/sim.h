@@ -59,6 +59,8 @@ struct bw_sim_result {
 
 /* Fills in next, used, footprint, largest and bytes. */
 void bw_sim_trace_finish(struct bw_sim_trace *t);
+/* The first `requests` (0: all), with sizes divided by `shrink` (0, 1: as they are). */
+void bw_sim_trace_reduce(struct bw_sim_trace *t, uint32_t requests, uint32_t shrink);
 void bw_sim_trace_free(struct bw_sim_trace *t);
 uint32_t bw_sim_second(const struct bw_sim_trace *t, uint32_t request);
 

@@ -39,6 +39,16 @@ void bw_sim_trace_finish(struct bw_sim_trace *t)
     free(seen);
 }
 
+void bw_sim_trace_reduce(struct bw_sim_trace *t, uint32_t requests, uint32_t shrink)
+{
+    if (requests > 0 && requests < t->requests)
+        t->requests = requests;
+    for (uint32_t o = 0; shrink > 1 && o < t->objects; o++)
+        t->size[o] = t->size[o] / shrink + 1;
+    free(t->next);
+    bw_sim_trace_finish(t);
+}
+
 void bw_sim_trace_free(struct bw_sim_trace *t)
 {
     free(t->object);
