@@ -33,13 +33,13 @@ run: deps-build+run ## build and show it working: ORIGIN=https://example.net LIS
 	@ORIGIN='$(ORIGIN)' LISTEN='$(LISTEN)' ADMIN='$(ADMIN)' $(PYTHON) tools/demo $(BUILD)/breakwater
 
 test: deps-build+run+test ## everything that proves it, ending with one line of results
-	@$(PYTHON) tools/test check check-bench e2e fuzz conformance
+	@$(PYTHON) tools/test check check-bench bench-short e2e fuzz conformance
 
 check: deps-build+test ## unit tests
 	@$(MAKE) --no-print-directory -k -j$(JOBS) unit-programs || true
 	@tools/unit $(UNIT:tests/unit/%.c=$(BUILD)/unit/%)
 
-check-bench: deps-test ## tests of the benchmark harness: what it makes of figures and of scenarios
+check-bench: deps-test+bench ## tests of the benchmark harness: what it makes of figures and of scenarios
 	@mkdir -p $(RESULTS) && rm -f $(RESULTS)/check-bench
 	@PYTHONPATH=tests COUNT=check-bench $(PYTHON) -m pytest -q -p no:cacheprovider -p count --rootdir tests/bench tests/bench
 
@@ -93,6 +93,13 @@ bench: deps-build+bench ## compare with nginx, Varnish and others on this machin
 
 bench-quick: ## every scenario once and small, every response checked, no time judged; three minutes
 	@$(MAKE) --no-print-directory bench BENCH='--quick $(BENCH)'
+
+# what make test has time for: each kind of scenario, each product, each protocol
+BENCH_SHORT := hit-1k tls-1k h2-1k conditional-1k range-1m miss-pass miss-store revalidate crowd expiry-wave beside-fills \
+               start-1m memory
+bench-short: ## the part of bench-quick that make test runs
+	@rm -f $(RESULTS)/bench-quick
+	@$(MAKE) --no-print-directory bench-quick BENCH='$(BENCH_SHORT)'
 
 offload: deps-build ## what the cache spares its origin, simulated; OFFLOAD='--quick', '--live', a trace or a CSV file
 	@$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/offload-sim $(BUILD)/offload-live

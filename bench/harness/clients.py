@@ -153,8 +153,11 @@ def crowd(port, path, clients, file, seconds):
             "errors": len(group.errors), "why": group.errors[:1]}
 
 
-def wave(port, path, clients, file, lifetime, waves, seconds):
-    """`lifetime`: how long a response is fresh; each wave comes just when what the one before brought has expired."""
+def wave(port, path, clients, file, lifetime, waves, seconds, limit):
+    """
+    `lifetime`: how long a response is fresh; each wave comes just when what the one before brought has expired.
+    `limit`: who takes so many seconds has waited for the origin.
+    """
     body = open(file, "rb").read()
     group = Group(port, clients, len(body))
     times, errors = [], []
@@ -169,8 +172,8 @@ def wave(port, path, clients, file, lifetime, waves, seconds):
         errors += group.errors
         times += [c.done - c.asked for c in group.clients if c.done]
     times.sort()
-    return {"times_ms": [t * 1000 for t in times[-100:]], "median_ms": times[len(times) // 2] * 1000, "errors": len(errors),
-            "why": errors[:1], "answers": len(times)}
+    return {"waited": sum(t >= limit for t in times), "slowest_ms": times[-1] * 1000, "errors": len(errors),
+            "p50_ms": times[len(times) // 2] * 1000, "why": errors[:1]}
 
 
 def percentile(ordered, share):

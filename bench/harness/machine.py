@@ -109,6 +109,14 @@ def stopped_by_signals():
             signal.signal(each, handler)
 
 
+def kill_children():
+    """What was started but not yet noted when a signal came: a session of its own each."""
+    listed = pathlib.Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    for pid in listed.read_text().split() if listed.exists() else ():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
 def describe():
     """Machine and system, for the report."""
     model = next((line.partition(":")[2].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()

@@ -8,7 +8,7 @@ from .products import PRODUCTS
 COLOURS = {"breakwater": "#0b6e99", "nginx": "#5aa469", "varnish": "#e0a030", "trafficserver": "#b05a7a",
            "squid": "#8a8f98", "haproxy": "#7a68ae", "h2o": "#c9c2b0"}
 # the figure that is drawn for each kind, its axis
-DRAWN = {"rate": ("rate", "requests per second"), "beside": ("loud_p99_ms", "p99 in ms, with the heavy work beside"),
+DRAWN = {"rate": ("rate", "requests per second, the best in its row is 1"), "beside": ("loud_p99_ms", "p99 in ms, with the heavy work beside"),
          "crowd": ("total_s", "seconds until the last client has everything"),
          "expiry": ("slowest_ms", "ms that the slowest client waited"), "start": ("first_hit_s", "seconds to the first hit"),
          "memory": ("bytes_per_connection", "bytes per idle connection")}
@@ -23,7 +23,7 @@ set grid ytics lt 10 lw 0.6 front
 set border 3 lc rgb "#777777"
 set tics nomirror textcolor rgb "#333333"
 set ylabel "{axis}" textcolor rgb "#333333"
-set key outside top center horizontal samplen 1.2 width 1 spacing 1.1
+set key outside right top vertical Left reverse samplen 1.2 spacing 1.3
 set boxwidth 0.92
 set yrange [{low}:*]
 set format y "{form}"
@@ -41,21 +41,24 @@ def of_group(kind, scenarios, figures):
     lines = []
     for s in scenarios:
         values = [compare.median(figures[s.name].get(name, []), figure) for name in names]
+        if kind == "rate":  # 1 KiB and 1 MiB in one picture
+            most = max((value for value in values if value), default=1)
+            values = [value and value / most for value in values]
         lines.append(f'"{s.name}" ' + " ".join("NaN" if value is None else f"{value:.4f}" for value in values))
     return names, lines
 
 
 def script(kind, group, scenarios, names, lines, out):
     numbers = [float(x) for line in lines for x in line.rpartition('"')[2].split() if x != "NaN" and float(x) > 0]
-    logarithmic = bool(numbers) and max(numbers) > 50 * min(numbers)
+    logarithmic = kind != "rate" and bool(numbers) and max(numbers) > 50 * min(numbers)
     data = "$data << END\n" + "\n".join(lines) + "\nEND\n"
     plots = ", \\\n     ".join(
         f'$data using {i + 2}{":xtic(1)" if i == 0 else ""} title "{PRODUCTS[name].title}" lc rgb "{COLOURS[name]}" lw 0.4'
         for i, name in enumerate(names))
     return data + SCRIPT.format(
-        width=max(640, 160 + 26 * len(names) * len(scenarios)), out=out, title=f"{group}: more is better" if kind == "rate"
+        width=max(700, 300 + 26 * len(names) * len(scenarios)), out=out, title=f"{group}: more is better" if kind == "rate"
         else f"{group}: less is better", axis=DRAWN[kind][1], low="*" if logarithmic else 0,
-        form="%.0s%c" if kind in ("rate", "memory") else "%g", log="set logscale y" if logarithmic else "",
+        form="%.0s%c" if kind == "memory" else "%g", log="set logscale y" if logarithmic else "",
         rotate=-25 if len(scenarios) > 4 else 0, plots=plots)
 
 

@@ -71,7 +71,7 @@ def terminal(scenario, run):
     """One scenario, as soon as it is measured."""
     head, lines = rows(scenario, run)
     widths = [max(len(row[i]) for row in [head, *lines]) for i in range(len(head))]
-    print(f"\n{scenario.name}: {scenario.title}")
+    print(f"\n{scenario.name}: {scenario.title} ({run.took[scenario.name]:.0f} s)")
     for row in [head, *lines]:
         cells = [text.rjust(width) if 0 < i < len(row) - 1 else text.ljust(width)
                  for i, (text, width) in enumerate(zip(row, widths))]

@@ -14,6 +14,10 @@ FOLDER = BENCH / "scenarios"
 SIZES = {"1k": 1 << 10, "4k": 4 << 10, "8k": 8 << 10, "32k": 32 << 10, "64k": 64 << 10, "256k": 256 << 10, "1m": MIB,
          "2m": 2 * MIB, "20m": 20 * MIB}
 KINDS = ("rate", "beside", "crowd", "expiry", "start", "memory")
+# the order of the report; other groups come behind them
+GROUPS = ("Hits", "Hits over TLS", "Hits over HTTP 2 and TLS", "Conditions and ranges", "Misses", "Mixed",
+          "A crowd on a cold object", "Expiry wave", "Hits beside heavy work", "Connections", "Objects", "Workers", "Start",
+          "Memory")
 FIGURES = ("rate", "per_cpu", "p50_ms", "p99_ms", "p999_ms", "loud_p99_ms", "p99_growth", "origin_requests", "origin_peak",
            "last_first_byte_ms", "total_s", "errors", "waited", "first_hit_s", "full_index_s", "bytes_per_object",
            "index_bytes_per_object", "bytes_per_connection", "bytes_per_h2_connection", "slowest_ms")
@@ -175,8 +179,15 @@ def read(path, quick=False):
     return Scenario(path.stem, values)
 
 
+def natural(name):
+    """1k, 32k, 1m in this order."""
+    parts = re.split(r"(\d+[km]?\b)", name)
+    return [int(part.rstrip("km")) * {"k": 1000, "m": 1000000}.get(part[-1], 1) if part[:1].isdigit() else part
+            for part in parts]
+
+
 def names():
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return sorted((path.stem for path in FOLDER.glob("*.toml")), key=natural)
 
 
 def choose(wanted, quick):
@@ -185,9 +196,10 @@ def choose(wanted, quick):
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise Trouble(f"no such scenario: {', '.join(unknown)}; there are {' '.join(known)}")
-    all_of_them = [read(FOLDER / f"{name}.toml", quick) for name in wanted or known]
+    all_of_them = [read(FOLDER / f"{name}.toml", quick) for name in known if name in wanted or not wanted]
     for each in all_of_them:
         for goal in each.goals:
             if goal["scenario"] and goal["scenario"] not in known:
                 raise Trouble(f"bench/scenarios/{each.name}.toml: the goal's scenario {goal['scenario']!r} is not there")
+    all_of_them.sort(key=lambda each: GROUPS.index(each.group) if each.group in GROUPS else len(GROUPS))
     return [each for each in all_of_them if wanted or not quick or each.in_quick]

@@ -25,11 +25,12 @@ class Origin:
         self.delay = behaviour["delay_ms"] / 1000
         self.bytes_per_second = behaviour["mib_per_second"] * (1 << 20)
         self.cache_control = behaviour["cache_control"]
+        self.under_way = 0
         self.reset()
 
     def reset(self):
+        """What is under way goes on: a refresh in the background may be."""
         self.requests = self.peak = self.first_byte = self.not_modified = 0
-        self.under_way = 0
 
     def body(self, size):
         if size not in self.bodies:

@@ -77,3 +77,9 @@ def test_the_origin_gets_a_file_for_each_size_that_is_asked_for(tmp_path):
 def test_a_scenario_that_does_not_exist_is_named_with_those_that_do():
     with pytest.raises(Trouble, match="no such scenario: hit-2k; there are .*hit-1k"):
         scenario.choose(["hit-2k"], quick=False)
+
+
+def test_scenarios_come_in_the_order_of_their_sizes():
+    some = ["hit-1m", "hit-32k", "connections-256", "hit-1k", "connections-16"]
+
+    assert sorted(some, key=scenario.natural) == ["connections-16", "connections-256", "hit-1k", "hit-32k", "hit-1m"]
