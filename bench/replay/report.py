@@ -102,6 +102,7 @@ def markdown(results):
 
 # ---- plots ----
 
+NEW_LINE = "\\n"  # gnuplot's
 PLOT = """\
 set terminal svg size {width},{height} font 'sans-serif,13' background '#ffffff'
 set output '{output}'
@@ -158,9 +159,9 @@ def plot_simulated(cells, share, output):
 
 def plot_live(run, output):
     """Two bars a product."""
-    lines = [f'"{one["title"].replace(", ", chr(92) + "n")}" {one["request_offload"]:.2f} {one["byte_offload"]:.2f}'
+    lines = [f'"{one["title"].replace(", protect: ", ":" + NEW_LINE)}" {one["request_offload"]:.2f} {one["byte_offload"]:.2f}'
              for one in run["products"]]
-    script = PLOT.format(width=960, height=420, output=output).replace("set multiplot layout 2,1\n", "")
+    script = PLOT.format(width=960, height=420, output=output).replace("set multiplot layout 2,1\n", "set bmargin 4\n")
     title = f"Offload, per cent: {run['trace']}, cache of {run['share']:g} % ({size(run['room'])})"
     script += "\n".join([f"set title '{title}' font 'sans-serif,15' textcolor rgb '#202124'", "$live << END", *lines, "END",
                          f"plot $live using 2:xtic(1) title 'requests' lc rgb '{COLOURS['breakwater:requests']}', "
