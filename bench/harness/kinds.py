@@ -10,6 +10,7 @@ from .check import Failed
 from .scenario import SIZES
 
 FILL_CONNECTIONS = 32
+READING_SECONDS = 1.0  # until readers are at full speed
 STORED_SECONDS = 1.5  # by then what was fetched is in the store
 WITHOUT_H2 = ("varnish", "squid")
 
@@ -103,6 +104,26 @@ def beside(turn):
     if other["cold"] and figures["origin_requests"] > 0.05 * heavy_figures["requests"]:
         raise Failed(f"{turn.server.name}: {figures['origin_requests']} of {heavy_figures['requests']} stored objects "
                      "were fetched again")
+    return figures
+
+
+def readers(turn):
+    """The times of hits, one after the other on each connection, while others read as fast as they can."""
+    asks, other = turn.scenario.ask, turn.scenario.beside
+    check.becomes_hit(turn.server, turn.origins, other["path"], asks["protocol"])
+    path, streams = check.expand(turn.scenario, 1, turn.seed), {**asks, "streams": other["streams"]}
+    with load.Readers(turn.url(other["path"]), streams, other["connections"], turn.seconds + 10) as others:
+        time.sleep(READING_SECONDS)
+        watch = Watch(turn)
+        if asks["protocol"] == "h2":
+            figures = load.h2load(turn.url(path), asks["connections"], 1, turn.seconds, turn.fields,
+                                  turn.server.folder / "h2load.log")
+        else:
+            figures = load.wrk(turn.url(path), asks["connections"], turn.seconds, turn.fields)
+        if others.process.poll() is not None:
+            raise Failed(f"{turn.server.name}: the readers of {other['path']} have ended")
+    figures.update(watch.figures(figures["load_cpu"]))
+    check.check_measured(turn.server, turn.scenario, figures)
     return figures
 
 
@@ -237,4 +258,4 @@ def forget(folder):
             os.close(fd)
 
 
-KINDS = {"rate": rate, "beside": beside, "crowd": crowd, "expiry": expiry, "start": start, "memory": memory}
+KINDS = {"rate": rate, "beside": beside, "readers": readers, "crowd": crowd, "expiry": expiry, "start": start, "memory": memory}

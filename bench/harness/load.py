@@ -68,12 +68,16 @@ def fill(url, connections, objects, picking):
             process.kill()
 
 
-def h2load(url, connections, streams, seconds, headers=()):
-    """No percentiles: the log that they need costs h2load a third of its rate."""
+def h2load_command(url, connections, streams, seconds, *options):
+    return ["h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-D{seconds}", "--warm-up-time=0", "-w20", "-W24",
+            *options, url]
+
+
+def h2load(url, connections, streams, seconds, headers=(), log=None):
+    """Percentiles need a log, a path that is free, which costs h2load a third of its rate."""
     fields = [word for name, value in headers for word in ("-H", f"{name}: {value}")]
-    command = ["h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-D{seconds}", "--warm-up-time=0", "-w20", "-W24",
-               *fields, url]
-    text, cpu = finish(command, "h2load", seconds + 60)
+    logging = [f"--log-file={log}"] if log else []
+    text, cpu = finish(h2load_command(url, connections, streams, seconds, *fields, *logging), "h2load", seconds + 60)
     good = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", text)
     took, rate = re.search(r"finished in ([\d.]+)s, ([\d.]+) req/s", text).groups()
     failed, timeout = re.search(r"(\d+) failed, \d+ errored, (\d+) timeout", text).groups()
@@ -82,7 +86,37 @@ def h2load(url, connections, streams, seconds, headers=()):
     scale = {"us": 0.001, "ms": 1, "s": 1000}
     return {"requests": requests, "seconds": float(took), "rate": float(rate), "load_cpu": cpu / float(took),
             "errors": int(good[3]) + int(good[4]) + int(failed) + int(timeout),
-            "mean_ms": float(mean[1]) * scale[mean[2]] if mean else 0}
+            "mean_ms": float(mean[1]) * scale[mean[2]] if mean else 0, **(percentiles(log) if log else {})}
+
+
+def percentiles(log):
+    """h2load writes when a request began, its status, and how long it took in microseconds."""
+    times = sorted(int(line.split("\t")[2]) / 1000 for line in log.read_text().splitlines())
+    log.unlink()
+    return {key: times[int(len(times) * share)] for key, share in (("p50_ms", 0.5), ("p99_ms", 0.99), ("p999_ms", 0.999))}
+
+
+class Readers:
+    """Others, who read on as fast as they can until end()."""
+
+    def __init__(self, url, asks, connections, seconds):
+        command = h2load_command(url, connections, asks["streams"], seconds) if asks["protocol"] == "h2" else [
+            "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url]
+        self.process = subprocess.Popen([*PINNED, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        start_new_session=True)
+        RUNNING.append(self)
+
+    def end(self):
+        if self in RUNNING:
+            RUNNING.remove(self)
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
 
 
 class Own:

@@ -15,6 +15,8 @@ COLUMNS = {
                ("loud_p50_ms", "loud p50", "{:.2f}"), ("loud_p99_ms", "loud p99", "{:.2f}"),
                ("loud_p999_ms", "loud p99.9", "{:.2f}"), ("p99_growth", "p99 grew", "{:.2f} x"),
                ("cpu", "CPU", "{:.0%}")),
+    "readers": (("p50_ms", "p50 ms", "{:.2f}"), ("p99_ms", "p99 ms", "{:.2f}"), ("p999_ms", "p99.9 ms", "{:.2f}"),
+                ("rate", "requests/s", "{:,.0f}"), ("cpu", "CPU", "{:.0%}"), ("load_cpu", "load CPU", "{:.0%}")),
     "crowd": (("origin_requests", "origin requests", "{:,.0f}"), ("last_first_byte_ms", "last first byte ms", "{:,.0f}"),
               ("total_s", "total s", "{:.2f}"), ("cpu", "CPU", "{:.0%}")),
     "expiry": (("origin_requests", "origin requests", "{:,.0f}"), ("origin_peak", "at once", "{:.0f}"),
@@ -25,7 +27,7 @@ COLUMNS = {
                ("bytes_per_connection", "idle HTTP/1.1", "{:,.0f}"), ("bytes_per_h2_connection", "idle HTTP/2", "{:,.0f}")),
 }
 # what the ratios are of, and whether more is better
-CHIEF = {"rate": (("rate", True), ("per_cpu", True)), "beside": (("loud_p99_ms", False),),
+CHIEF = {"rate": (("rate", True), ("per_cpu", True)), "beside": (("loud_p99_ms", False),), "readers": (("p99_ms", False),),
          "crowd": (("total_s", False),), "expiry": (), "start": (("first_hit_s", False),), "memory": ()}
 
 

@@ -13,7 +13,7 @@ from .products import NAMES
 FOLDER = BENCH / "scenarios"
 SIZES = {"1k": 1 << 10, "4k": 4 << 10, "8k": 8 << 10, "32k": 32 << 10, "64k": 64 << 10, "256k": 256 << 10, "1m": MIB,
          "2m": 2 * MIB, "20m": 20 * MIB}
-KINDS = ("rate", "beside", "crowd", "expiry", "start", "memory")
+KINDS = ("rate", "beside", "readers", "crowd", "expiry", "start", "memory")
 # the order of the report; other groups come behind them
 GROUPS = ("Hits", "Hits over TLS", "Hits over HTTP 2 and TLS", "Conditions and ranges", "Misses", "Mixed",
           "A crowd on a cold object", "Expiry wave", "Hits beside heavy work", "Connections", "Objects", "Workers", "Start",
@@ -40,8 +40,8 @@ ASK = {
 HOLDS = {"status": Key(int, 200), "from": Key(str, "cache", ("cache", "origin", "stored", "revalidated")),
          "range": Key(list, ())}
 ORIGIN = {"delay_ms": Key(int, 0), "mib_per_second": Key(float, 0.0), "cache_control": Key(str, "max-age=86400")}
-BESIDE = {"path": Key(str, required=True), "rate": Key(int, 100), "connections": Key(int, 8), "objects": Key(int, 0),
-          "cold": Key(bool, False)}
+BESIDE = {"path": Key(str, required=True), "rate": Key(int, 100), "connections": Key(int, 8), "streams": Key(int, 1),
+          "objects": Key(int, 0),          "cold": Key(bool, False)}
 GOAL = {"figure": Key(str, words=FIGURES, required=True), "peer": Key(str, words=(*NAMES, "best")), "scenario": Key(str),
         "at_least": Key(float), "at_most": Key(float)}
 TOP = {
@@ -50,7 +50,7 @@ TOP = {
     "cache_mib": Key(int, 4096), "store": Key(str, ""), "disk_mib": Key(int, 500), "in_quick": Key(bool, True),
     "note": Key(str, "")}
 TABLES = {"ask": ASK, "holds": HOLDS, "origin": ORIGIN, "beside": BESIDE}
-NEEDED = {"crowd": "origin", "expiry": "origin", "beside": "beside"}
+NEEDED = {"crowd": "origin", "expiry": "origin", "beside": "beside", "readers": "beside"}
 
 
 class Scenario:
