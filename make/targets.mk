@@ -95,8 +95,7 @@ bench-quick: ## every scenario once and small, every response checked, no time j
 	@$(MAKE) --no-print-directory bench BENCH='--quick $(BENCH)'
 
 # what make test has time for: each kind of scenario, each product, each protocol
-BENCH_SHORT := hit-1k tls-1k h2-1k conditional-1k range-1m miss-pass miss-store revalidate crowd expiry-wave beside-fills \
-               start-1m memory
+BENCH_SHORT := hit-1k h2-1k conditional-1k miss-pass miss-store revalidate crowd expiry-wave start-1m
 bench-short: ## the part of bench-quick that make test runs
 	@rm -f $(RESULTS)/bench-quick
 	@$(MAKE) --no-print-directory bench-quick BENCH='$(BENCH_SHORT)'

@@ -176,8 +176,9 @@ class Progress:
     """Where the run is and how long it is going to take, on stderr; a terminal gets a line that changes."""
 
     def __init__(self, scenarios, run_products, rounds_of, seconds):
-        self.costs = {s.name: (expected(s, seconds), len(run_products(s)), rounds_of(s)) for s in scenarios}
-        self.total = sum(cost * products * (rounds + 0.5) for cost, products, rounds in self.costs.values())
+        self.costs = {s.name: (preparing(s), expected(s, seconds), rounds_of(s)) for s in scenarios}
+        self.total = sum((before + each * rounds_of(s)) * len(run_products(s))
+                         for s, (before, each, _) in zip(scenarios, self.costs.values()))
         self.began, self.done, self.before, self.scenario = time.monotonic(), 0, 0, None
 
     def left(self):
@@ -188,7 +189,7 @@ class Progress:
 
     def step(self, scenario, name, number):
         self.done += self.before
-        self.before = self.costs[scenario.name][0] * (0.5 if number < 0 else 1)
+        self.before = self.costs[scenario.name][0 if number < 0 else 1]
         left = self.left()
         what = "preparing" if number < 0 else f"round {number + 1} of {self.costs[scenario.name][2]}"
         text = f"{scenario.name}: {what}, {name}; about {left // 60:.0f}:{left % 60:02.0f} left"
@@ -203,12 +204,17 @@ class Progress:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
+def preparing(scenario):
+    """Seconds that it takes to start a product and to fill its cache, roughly."""
+    return 1 + (3 if is_kept(scenario) else 0) + (scenario.ask["objects"] / 15000 if needs_filling(scenario) else 0)
+
+
 def expected(scenario, seconds):
     """Seconds of one turn, roughly."""
     asks, origin = scenario.ask, scenario.origin
     thousands = asks["connections"] / 1000
-    fixed = {"rate": 0.7 + seconds, "beside": 2 + 2 * seconds, "crowd": 10 * thousands, "memory": 3 + 5 * thousands,
-             "start": 1}.get(scenario.kind, 0)
+    fixed = {"rate": 0.5 + seconds, "beside": 2 + 2 * seconds, "crowd": 10 * thousands, "memory": 3 + 5 * thousands,
+             "start": 2}.get(scenario.kind, 0)
     if scenario.kind == "expiry":
         fixed = asks["waves"] * (4 + 2 * origin["delay_ms"] / 1000)
-    return fixed + (asks["objects"] / 40000 if needs_filling(scenario) else 0)
+    return fixed
