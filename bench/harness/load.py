@@ -41,13 +41,21 @@ def finish(command, what, timeout):
     return text, cpu_of_children() - before
 
 
+def told(pattern, text, what):
+    """The groups of what a generator has to say at its end."""
+    found = re.search(pattern, text, re.M)
+    if not found:
+        raise Trouble(f"{what} ended without its figures: {(text.strip() or 'it said nothing').splitlines()[-1]}")
+    return found.groups()
+
+
 def wrk(url, connections, seconds, headers=(), picking=()):
     """`picking`: the arguments of paths.lua, none for always the same path."""
     fields = [word for name, value in headers for word in ("-H", f"{name}: {value}")]
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", *fields, "-s",
                str(BENCH / "paths.lua"), url, "--", *map(str, picking)]
     text, cpu = finish(command, "wrk", seconds + 60)
-    figures = json.loads(re.search(r"^@(\{.*\})$", text, re.M)[1])
+    figures = json.loads(told(r"^@(\{.*\})$", text, "wrk")[0])
     figures["rate"] = figures["requests"] / figures["seconds"]
     figures["load_cpu"] = cpu / figures["seconds"]
     return figures
@@ -78,14 +86,14 @@ def h2load(url, connections, streams, seconds, headers=(), log=None):
     fields = [word for name, value in headers for word in ("-H", f"{name}: {value}")]
     logging = [f"--log-file={log}"] if log else []
     text, cpu = finish(h2load_command(url, connections, streams, seconds, *fields, *logging), "h2load", seconds + 60)
-    good = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", text)
-    took, rate = re.search(r"finished in ([\d.]+)s, ([\d.]+) req/s", text).groups()
-    failed, timeout = re.search(r"(\d+) failed, \d+ errored, (\d+) timeout", text).groups()
-    requests = int(good[1]) + int(good[2])
+    good = told(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", text, "h2load")
+    took, rate = told(r"finished in ([\d.]+)s, ([\d.]+) req/s", text, "h2load")
+    failed, timeout = told(r"(\d+) failed, \d+ errored, (\d+) timeout", text, "h2load")
+    requests = int(good[0]) + int(good[1])
     mean = re.search(r"time for request: +\S+ +\S+ +([\d.]+)(us|ms|s)", text)
     scale = {"us": 0.001, "ms": 1, "s": 1000}
     return {"requests": requests, "seconds": float(took), "rate": float(rate), "load_cpu": cpu / float(took),
-            "errors": int(good[3]) + int(good[4]) + int(failed) + int(timeout),
+            "errors": int(good[2]) + int(good[3]) + int(failed) + int(timeout),
             "mean_ms": float(mean[1]) * scale[mean[2]] if mean else 0, **(percentiles(log) if log else {})}
 
 

@@ -3,6 +3,7 @@ import shutil
 import subprocess
 
 from . import compare
+from .machine import Trouble
 from .products import PRODUCTS
 
 COLOURS = {"breakwater": "#0b6e99", "nginx": "#5aa469", "varnish": "#e0a030", "trafficserver": "#b05a7a",
@@ -76,7 +77,9 @@ def draw(scenarios, run, folder):
         if not names:
             continue
         out = folder / f"{group.lower().replace(' ', '-').replace(',', '')}-{kind}.svg"
-        subprocess.run(["gnuplot"], input=script(kind, group, members, names, lines, out), text=True, check=True,
-                       capture_output=True)
+        done = subprocess.run(["gnuplot"], input=script(kind, group, members, names, lines, out), text=True, check=False,
+                              capture_output=True)
+        if done.returncode != 0:
+            raise Trouble(f"gnuplot drew no {out.name}: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}")
         drawn.setdefault(group, []).append(out.name)
     return drawn

@@ -103,6 +103,7 @@ def of_folder(folder):
     return found
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a run needs two cores")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_no_process_and_no_work(tmp_path, number):
     out = tmp_path / "out"
