@@ -6,8 +6,15 @@ import subprocess
 GOALS_WEB = (("breakwater:requests", "belady-size", "request_offload", 92),
              ("breakwater:bytes", "belady", "byte_offload", 86))
 BASELINES = ("lru", "s3-fifo", "gdsf")
-GENERATED = ("scan", "onehit", "flash", "drift", "flood", "corr+", "corr-")
 MARGIN = 2  # points below the best baseline
+# what the simulation by which the policy was chosen reaches (docs/decisions/0016): requests with that goal, bytes with theirs
+REACHED = {
+    ("scan", 5): (66.20, 59.92), ("scan", 10): (72.46, 65.57), ("onehit", 5): (61.45, 54.46), ("onehit", 10): (63.56, 59.47),
+    ("flash", 5): (75.65, 58.60), ("flash", 10): (82.11, 65.41), ("drift", 5): (77.59, 64.15), ("drift", 10): (82.01, 70.81),
+    ("flood", 5): (67.50, 55.21), ("flood", 10): (70.02, 62.28), ("corr+", 5): (80.93, 62.80), ("corr+", 10): (84.27, 70.95),
+    ("corr-", 5): (94.18, 4.86), ("corr-", 10): (94.25, 9.70),
+}
+NEAR = 0.5  # points from that
 GOAL_SHARES = (5, 10)
 LIVE_AHEAD = 10  # points of requests, at 5 %
 
@@ -43,24 +50,34 @@ def by_policy(cells):
     return groups
 
 
+def goal(what, got, wanted, holds):
+    return {"what": what, "got": round(got, 2), "wanted": wanted, "holds": holds}
+
+
+def web_goals(share, group):
+    for ours, bound, figure, wanted in GOALS_WEB:
+        got = 100 * group[ours][figure] / group[bound][figure]
+        yield goal(f"web at {share:g} %: {figure.replace('_', ' ')} of {ours} against {bound}", got, f">= {wanted} %",
+                   got >= wanted)
+
+
+def generated_goals(trace, share, group):
+    for (ours, _, figure, _), reached in zip(GOALS_WEB, REACHED[trace, share]):
+        what = f"{trace} at {share:g} %: {figure.replace('_', ' ')} of {ours} against"
+        got = group[ours][figure] - max(group[name][figure] for name in BASELINES)
+        yield goal(f"{what} the best of {', '.join(BASELINES)}", got, f">= -{MARGIN} points", got >= -MARGIN)
+        got = group[ours][figure] - reached
+        yield goal(f"{what} the simulation's policy", got, f"within {NEAR} points", abs(got) <= NEAR)
+
+
 def goals(cells):
-    """[{what, got, wanted, holds}]"""
+    """[{what, got, wanted, holds}], of whole traces"""
     found = []
     for (trace, share), group in by_policy(cells).items():
-        if share not in GOAL_SHARES:
-            continue
-        if trace == "web":
-            for ours, bound, figure, wanted in GOALS_WEB:
-                got = 100 * group[ours][figure] / group[bound][figure]
-                found.append({"what": f"web at {share:g} %: {figure.replace('_', ' ')} of {ours} against {bound}",
-                              "got": round(got, 1), "wanted": f">= {wanted} %", "holds": got >= wanted})
-        if trace in GENERATED:
-            for ours, _, figure, _ in GOALS_WEB:
-                best = max(group[name][figure] for name in BASELINES)
-                got = group[ours][figure] - best
-                found.append({"what": f"{trace} at {share:g} %: {figure.replace('_', ' ')} of {ours} against the best "
-                                      f"of {', '.join(BASELINES)}",
-                              "got": round(got, 2), "wanted": f">= -{MARGIN} points", "holds": got >= -MARGIN})
+        if trace == "web" and share in GOAL_SHARES:
+            found += web_goals(share, group)
+        if (trace, share) in REACHED:
+            found += generated_goals(trace, share, group)
     return found
 
 
