@@ -9,7 +9,8 @@ from .products import PRODUCTS
 COLOURS = {"breakwater": "#0b6e99", "nginx": "#5aa469", "varnish": "#e0a030", "trafficserver": "#b05a7a",
            "squid": "#8a8f98", "haproxy": "#7a68ae", "h2o": "#c9c2b0"}
 # the figure that is drawn for each kind, its axis
-DRAWN = {"rate": ("rate", "requests per second, the best in its row is 1"), "beside": ("loud_p99_ms", "p99 in ms, with the heavy work beside"),
+DRAWN = {"rate": ("rate", "requests per second, the best in its row is 1"),
+         "beside": ("loud_p99_ms", "p99 in ms, with the heavy work beside"),
          "readers": ("p99_ms", "p99 in ms, beside readers of large objects"),
          "crowd": ("total_s", "seconds until the last client has everything"),
          "expiry": ("slowest_ms", "ms that the slowest client waited"), "start": ("first_hit_s", "seconds to the first hit"),
