@@ -5,7 +5,7 @@ then the median of the ratios: what slows the machine for a while slows both.
 """
 import statistics
 
-GENERATOR_BUSY, SERVER_IDLE = 0.95, 0.90
+GENERATOR_BUSY, SERVER_IDLE, BUSY = 0.95, 0.90, 0.80
 US = "breakwater"
 OUTSIDE_THE_CONTEST = ("h2o",)  # not a cache: a ceiling, never the best peer
 
@@ -31,6 +31,12 @@ def limited_by_generator(rounds):
     return load is not None and server is not None and load >= GENERATOR_BUSY and server < SERVER_IDLE
 
 
+def disturbed(rounds):
+    """A closed loop that kept neither side busy: something else had the cores, or the waiting was elsewhere (a disk)."""
+    load, server = median(rounds, "load_cpu"), median(rounds, "cpu")
+    return load is not None and server is not None and load < BUSY and server < BUSY
+
+
 def marks(name, rounds, failures, shared_core=False):
     """Words for the last column of a row."""
     words = []
@@ -38,6 +44,8 @@ def marks(name, rounds, failures, shared_core=False):
         words.append("FAILED: " + failures[name])
     if rounds and limited_by_generator(rounds):
         words.append("limited by the generator")
+    if rounds and disturbed(rounds):
+        words.append("neither side was busy")
     if rounds and shared_core:
         words.append("shares a core with the generator")
     return words

@@ -46,6 +46,12 @@ def test_a_row_is_limited_by_a_generator_that_was_busy_while_the_server_was_not(
     assert compare.limited_by_generator(rounds("cpu", server, load_cpu=load)) == limited
 
 
+@pytest.mark.parametrize("load, server, so", [(0.5, 0.5, True), (0.79, 0.79, True), (0.8, 0.2, False), (0.2, 0.8, False)])
+def test_a_row_is_marked_in_which_neither_side_was_busy(load, server, so):
+    assert compare.disturbed(rounds("cpu", server, load_cpu=load)) == so
+    assert ("neither side was busy" in compare.marks("nginx", rounds("cpu", server, load_cpu=load), {})) == so
+
+
 def test_a_load_that_is_not_measured_limits_nothing():
     assert not compare.limited_by_generator(rounds("cpu", 0.1, load_cpu=None))
 
