@@ -81,8 +81,16 @@ class Origins:
         self.own += 1
         return int(text.split()[9]) - self.own
 
-    def figures(self, reset=False):
-        return json.loads(ask(self.server, "/reset" if reset else "/figures").body)
+    def figures(self):
+        return json.loads(ask(self.server, "/figures").body)
+
+    def begin(self):
+        """Counts anew, once a refresh in the background that the check brought about is over."""
+        for _ in range(TRIES * 10):
+            if self.figures()["now"] == 0:
+                break
+            time.sleep(PAUSE)
+        ask(self.server, "/reset")
 
     def confirmed(self):
         """Revalidations that it has answered with 304."""

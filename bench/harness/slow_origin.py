@@ -2,7 +2,7 @@
 
     slow_origin.py PORT FILES '{"delay_ms": 300, "mib_per_second": 20, "cache_control": "max-age=2"}'
 
-/figures answers JSON: requests, peak (most at once), first_byte (CLOCK_MONOTONIC, seconds, which all processes share);
+/figures answers JSON: requests, peak (most at once), now, first_byte (CLOCK_MONOTONIC, seconds, which all processes share);
 /reset begins anew.  One thread; a response without a rate is written at once.
 """
 import asyncio
@@ -38,7 +38,7 @@ class Origin:
         return self.bodies[size]
 
     def figures(self):
-        return {"requests": self.requests, "peak": self.peak, "first_byte": self.first_byte,
+        return {"requests": self.requests, "peak": self.peak, "first_byte": self.first_byte, "now": self.under_way,
                 "not_modified": self.not_modified}
 
 
