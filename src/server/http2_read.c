@@ -211,6 +211,24 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *f, in
     return bw_h2_allows_reset(c) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+static void widen_window(struct bw_h2_stream *st)
+{
+    if (!st->ends && st->stage == H2_RUNS && st->body.sink != NULL &&
+        st->body.sink->window > BW_H2_STREAM_WINDOW)
+        nghttp2_session_set_local_window_size(st->conn->session, NGHTTP2_FLAG_NONE, st->id,
+                                              BW_H2_STREAM_WINDOW_MAX);
+}
+
+/*
+ * A client that asks before it has heard of our settings begins with the window of RFC 9113, 6.9.2,
+ * and takes the difference off when it has: so much less is left of what a sink had opened.
+ */
+static void settings_hold(struct bw_http2 *c)
+{
+    for (h2o_linklist_t *at = c->streams.next; at != &c->streams; at = at->next)
+        widen_window(BW_CONTAINER_OF(at, struct bw_h2_stream, link));
+}
+
 static int on_frame(nghttp2_session *session, const nghttp2_frame *f, void *user)
 {
     struct bw_http2 *c = user;
@@ -221,6 +239,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *f, void *user
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (f->hd.type == NGHTTP2_PRIORITY_UPDATE)
         note_priority(c, f);
+    if (f->hd.type == NGHTTP2_SETTINGS && (f->hd.flags & NGHTTP2_FLAG_ACK) != 0)
+        settings_hold(c);
     if (f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA)
         return 0;
     if (f->hd.type == NGHTTP2_HEADERS)
@@ -447,9 +467,7 @@ void bw_h2_body_start(struct bw_exchange *x, struct bw_body_sink *sink)
 
         bw_h2_informational(x, 100, &none);
     }
-    if (!st->ends && st->stage == H2_RUNS && sink->window > BW_H2_STREAM_WINDOW)
-        nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, st->id,
-                                              BW_H2_STREAM_WINDOW_MAX);
+    widen_window(st);
     bw_h2_put(&c->fed, &st->fed);
     bw_h2_turn_soon(c);
 }

@@ -12,7 +12,7 @@ import pytest
 from vocabulary import http2
 from vocabulary.edge import SLOW, Edge
 from vocabulary.http2 import (ACK, CALM_DOWN, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS,
-                              INTERNAL_ERROR, PING, PRIORITY, PROTOCOL_ERROR, SETTINGS, Frames, Http2, asks, block,
+                              INTERNAL_ERROR, PADDED, PING, PRIORITY, PROTOCOL_ERROR, SETTINGS, Frames, Http2, asks, block,
                               frame, opens_window, resets, setting)
 from vocabulary.origin import Answer, Origin
 from vocabulary.wire import until
@@ -550,6 +550,22 @@ def test_a_client_that_opens_no_window_loses_its_stream_and_not_its_connection(f
         client.says(frame(HEADERS, ENDS, 3, asks("HEAD", "/news")))
         assert client.outcome(3) == 200
         assert client.goaway is None
+
+
+def test_an_upload_that_begins_before_the_settings_came_gets_a_whole_window(front):
+    """RFC 9113, 6.9.2: its window shrinks when they come, under what is granted to the origin's side at once."""
+    front.origin.serves("/early", "thanks", cache_control="no-store")
+    body, padding = b"x" * 16_283, bytes(100)
+
+    with Frames(front.edge) as client:
+        client.says(frame(HEADERS, END_HEADERS, 1, asks("POST", "/early")))
+        front.origin.has_seen("/early")
+        client.says(frame(SETTINGS, ACK) + frame(DATA, PADDED, 1, bytes([len(padding)]) + body + padding))
+        client.hears_until(lambda: client.windows.get(1, 0) >= 49_152, "the window of a sink")
+        client.says(frame(DATA, END_STREAM, 1, body))
+        assert client.outcome() == 200
+
+    assert front.origin.last("/early").body_length == 2 * len(body)
 
 
 def test_a_hundred_streams_with_windows_of_one_byte_are_in_nobodys_way(front):

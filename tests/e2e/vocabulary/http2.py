@@ -273,7 +273,7 @@ class Frames:
     def __init__(self, edge, settings=b"", **options):
         self.wire = edge.connect(**options)
         self.hpack = hpack.Decoder()
-        self.statuses, self.codes, self.bodies = {}, {}, {}  # by stream
+        self.statuses, self.codes, self.bodies, self.windows = {}, {}, {}, {}  # by stream
         self.ended = set()
         self.goaway = None  # its code
         self.closed = False
@@ -326,6 +326,8 @@ class Frames:
             self.goaway = int.from_bytes(payload[4:8], "big")
         elif kind == PING:
             self.pongs += 1
+        elif kind == WINDOW_UPDATE:
+            self.windows[stream] = self.windows.get(stream, 0) + int.from_bytes(payload, "big")
         if kind in (HEADERS, DATA) and flags & END_STREAM:
             self.ended.add(stream)
 
