@@ -426,6 +426,7 @@ static void set_up_process(void)
 {
     BW_ASSERT(nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&options) == 0);
     bw_h2_reading(callbacks);
+    bw_h2_prioritising(callbacks);
     bw_h2_writing(callbacks);
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_no_closed_streams(options, 1);
@@ -436,11 +437,9 @@ static void set_up_process(void)
     nghttp2_option_set_max_continuations(options, 8);
     /* of responses, as nghttp2 estimates them; origins may not send more than 64 KiB */
     nghttp2_option_set_max_send_header_block_length(options, BW_H2_HEAD_OUT_MAX);
-    nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
     /* else frames of unknown types would not be counted */
     for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
-        if (type != NGHTTP2_PRIORITY_UPDATE)
-            nghttp2_option_set_user_recv_extension_type(options, (uint8_t)type);
+        nghttp2_option_set_user_recv_extension_type(options, (uint8_t)type);
 }
 
 static void say_settings(struct bw_http2 *c)

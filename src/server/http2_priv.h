@@ -2,7 +2,8 @@
  * http2_priv.h - the state of one HTTP/2 connection and of its streams, shared by its files.
  *
  * http2.c has the life and the clocks, http2_read.c what comes, http2_write.c what goes,
- * http2_limits.c what a client may not do, http2_tunnel.c WebSockets (RFC 8441).
+ * http2_limits.c what a client may not do, http2_priority.c what it wants first, http2_tunnel.c
+ * WebSockets (RFC 8441).
  *
  * nghttp2 calls back while it reads and while it writes.  In these calls nothing is asked of the
  * steps and nothing is freed: what is to be done is put on a list of the connection, and one
@@ -29,6 +30,8 @@ enum {
     BW_H2_FRAME_MAX = 16384 + 9 + 1,       /* the largest that nghttp2 hands over at once */
     BW_H2_STREAM_WINDOW = 16 * 1024,       /* of a body that nobody asked for yet */
     BW_H2_STREAM_WINDOW_MAX = 64 * 1024,   /* of one that has a sink */
+    BW_H2_PRIORITY_MAX = 64,               /* bytes of a PRIORITY_UPDATE that are read */
+    BW_H2_EARLY_MAX = 8,                   /* of these are kept for requests to come */
     BW_H2_CONNECTION_WINDOW = 1024 * 1024, /* given back at once: the streams' windows count */
     BW_H2_HEAD_OUT_MAX = 128 * 1024,
     BW_H2_TICK_MS = 1000,
@@ -102,6 +105,12 @@ struct bw_h2_stream {
     struct bw_exchange x; /* last: libh2o's request is large */
 };
 
+/* The priority of a request that has not come yet. */
+struct bw_h2_early {
+    int32_t id;
+    nghttp2_extpri priority;
+};
+
 struct bw_http2 {
     struct bw_conn conn; /* first */
     nghttp2_session *session;
@@ -136,6 +145,14 @@ struct bw_http2 {
     int32_t head_stream; /* whose */
     uint64_t acked;      /* of the socket, at the last tick */
     uint64_t written_at; /* when it moved */
+
+    /* http2_priority.c */
+    struct {
+        size_t n; /* of the frame under way */
+        char bytes[BW_H2_PRIORITY_MAX];
+        struct bw_h2_early early[BW_H2_EARLY_MAX]; /* id 0: none */
+        unsigned next;
+    } update;
 
     /* http2_limits.c */
     int64_t control_left, resets_left;
@@ -232,6 +249,11 @@ void bw_h2_pay_request(struct bw_http2 *c);
 bool bw_h2_allows_head(struct bw_http2 *c, size_t fields, size_t bytes);
 /* A stream ended as it should. */
 void bw_h2_ended_well(struct bw_http2 *c);
+
+/* ---- http2_priority.c ---- */
+void bw_h2_prioritising(nghttp2_session_callbacks *callbacks);
+/* A request has come: what was said of it before holds. */
+void bw_h2_prioritise(struct bw_h2_stream *st);
 
 /* ---- http2_tunnel.c ---- */
 /* The fields that an upgrade has in HTTP/1.1; false: no random bytes for the key. */

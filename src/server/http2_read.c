@@ -161,6 +161,7 @@ static void head_is_whole(struct bw_h2_stream *st)
         bw_h2_reset(st, NGHTTP2_REFUSED_STREAM);
         return;
     }
+    bw_h2_prioritise(st);
     st->read_at = bw_h2_now(c);
     st->stage = H2_READY;
     bw_h2_put(&st->conn->ready, &st->turn);
@@ -174,23 +175,6 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
 
     (void)session;
     return bw_h2_allows_frame(c, hd) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
-}
-
-/* A frame that nobody knows was counted when it began; that is all. */
-static int on_unknown(nghttp2_session *session, void **payload, const nghttp2_frame_hd *hd,
-                      void *user)
-{
-    (void)session, (void)payload, (void)hd, (void)user;
-    return NGHTTP2_ERR_CANCEL;
-}
-
-static void note_priority(struct bw_http2 *c, const nghttp2_frame *f)
-{
-    const nghttp2_ext_priority_update *update = f->ext.payload;
-    struct bw_h2_stream *st = bw_h2_stream(c, update->stream_id);
-
-    if (st != NULL)
-        st->prioritised = true;
 }
 
 /* nghttp2 answers it with a reset, or a GOAWAY: provoked resets are the client's
@@ -237,8 +221,6 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *f, void *user
     (void)session;
     if (f->hd.type == NGHTTP2_RST_STREAM && !bw_h2_allows_reset(c))
         return NGHTTP2_ERR_CALLBACK_FAILURE;
-    if (f->hd.type == NGHTTP2_PRIORITY_UPDATE)
-        note_priority(c, f);
     if (f->hd.type == NGHTTP2_SETTINGS && (f->hd.flags & NGHTTP2_FLAG_ACK) != 0)
         settings_hold(c);
     if (f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA)
@@ -304,7 +286,6 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 void bw_h2_reading(nghttp2_session_callbacks *callbacks)
 {
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
-    nghttp2_session_callbacks_set_unpack_extension_callback(callbacks, on_unknown);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
