@@ -1,24 +1,7 @@
 """Upgrade: a tunnel only where client and origin both want it (RFC 9110, 7.8)."""
-import base64
-import hashlib
 import time
 
 import pytest
-
-from vocabulary.origin import Answer
-
-GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-
-def accepts(origin, talk):
-    """The origin switches to websocket and then does talk(connection)."""
-    def choose(asked):
-        key = asked.headers.get("sec-websocket-key", "")
-        accept = base64.b64encode(hashlib.sha1((key + GUID).encode()).digest())
-        return Answer(raw=b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                      b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n",
-                      then=lambda connection, request, rest: talk(connection, rest))
-    origin.decides("/chat", choose)
 
 
 def echo(connection, rest):
@@ -28,7 +11,7 @@ def echo(connection, rest):
 
 
 def test_bytes_go_both_ways_through_a_tunnel(edge, origin):
-    accepts(origin, echo)
+    origin.switches("/chat", echo)
 
     with edge.client() as client:
         client.opens_tunnel("/chat")
@@ -46,7 +29,7 @@ def test_bytes_go_both_ways_through_a_tunnel(edge, origin):
 
 @pytest.mark.ways("HTTP/1.1", "HTTPS")
 def test_the_101_is_that_of_the_origin(edge, origin):
-    accepts(origin, echo)
+    origin.switches("/chat", echo)
 
     with edge.client() as client:
         client.opens_tunnel("/chat")
@@ -57,7 +40,7 @@ def test_the_101_is_that_of_the_origin(edge, origin):
 
 
 def test_what_the_client_sends_behind_its_request_waits_for_the_origin(edge, origin):
-    accepts(origin, echo)
+    origin.switches("/chat", echo)
 
     with edge.client() as client:
         client.opens_tunnel("/chat")
@@ -77,7 +60,7 @@ def test_the_origin_may_refuse_and_the_connection_goes_on(edge, origin):
 
 
 def test_the_origin_closes_the_tunnel(edge, origin):
-    accepts(origin, lambda connection, rest: connection.sendall(b"bye"))
+    origin.switches("/chat", lambda connection, rest: connection.sendall(b"bye"))
 
     with edge.client() as client:
         client.opens_tunnel("/chat")
@@ -97,14 +80,14 @@ def test_an_upgrade_to_h2c_is_not_taken_up(edge, origin):
 
 
 def test_a_101_that_nobody_asked_for_is_an_error(edge, origin):
-    accepts(origin, echo)
+    origin.switches("/chat", echo)
 
     assert edge.get("/chat").status == 502
 
 
 def test_a_tunnel_is_counted_and_drained(edge, origin):
     edge.configure(limits={"drain": "300ms"})
-    accepts(origin, echo)
+    origin.switches("/chat", echo)
 
     with edge.client() as client:
         client.opens_tunnel("/chat")
@@ -116,7 +99,7 @@ def test_a_tunnel_is_counted_and_drained(edge, origin):
 
 def test_a_tunnel_in_which_nobody_speaks_is_closed(edge, origin):
     edge.configure(limits={"tunnel_timeout": "200ms", "idle_timeout": "10s"})
-    accepts(origin, echo)
+    origin.switches("/chat", echo)
 
     with edge.client() as client:
         client.opens_tunnel("/chat")
@@ -127,7 +110,7 @@ def test_a_tunnel_in_which_nobody_speaks_is_closed(edge, origin):
 
 def test_a_tunnel_in_which_somebody_speaks_stays(edge, origin):
     edge.configure(limits={"tunnel_timeout": "400ms"})
-    accepts(origin, echo)
+    origin.switches("/chat", echo)
 
     with edge.client() as client:
         client.opens_tunnel("/chat")

@@ -3,7 +3,9 @@
 A thread for each connection, so that a held request holds nobody else.  It reads strictly what Breakwater sends: a
 request that it cannot frame is kept in `origin.nonsense`, and `origin` fails the test for it.
 """
+import base64
 import contextlib
+import hashlib
 import socket
 import ssl
 import threading
@@ -135,6 +137,16 @@ class Origin:
     def dies(self, path, after=0, length=1000, **options):
         """Announce `length` bytes, send `after` of them, close the connection."""
         self.routes[path] = Answer(b"x" * length, dies_after=after, **options)
+
+    def switches(self, path, talk):
+        """Take up what asks for a WebSocket (RFC 6455, 4.2.2), and then talk(connection, rest)."""
+        def choose(asked):
+            key = asked.headers.get("sec-websocket-key", "") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+            accept = base64.b64encode(hashlib.sha1(key.encode()).digest())
+            return Answer(raw=b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                          b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n",
+                          then=lambda connection, request, rest: talk(connection, rest))
+        self.decides(path, choose)
 
     @contextlib.contextmanager
     def holding(self, path):

@@ -19,6 +19,7 @@ import socket
 import ssl
 import threading
 import traceback
+import zlib
 
 import h2.exceptions
 
@@ -41,6 +42,7 @@ KINDS = {
     "dying": ("max-age=5", MIDDLE, {}),
     "failing": ("max-age=1, stale-if-error=10", SMALL, {}),
     "nonsense": ("max-age=5", SMALL, {}),
+    "slow": ("max-age=5", MIDDLE, {"rate": 400_000}),
 }
 NONSENSE = [b"", b"\0\1\2\3", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"HTTP/1.1 200 OK\r\n" + b"a" * 70000]
@@ -68,31 +70,43 @@ class Storm:
         self.paths = [f"/{kind}/{number}" for kind in KINDS for number in range(PAGES)]
         for path in self.paths:
             origin.decides(path, self.answer)
+        origin.switches("/chat", self.echoes)
 
-    def begins(self, visitors):
-        self.threads = [threading.Thread(target=Visitor(self, number).lives, daemon=True) for number in range(visitors)]
+    def begins(self, visitors, kind=None):
+        self.threads = [threading.Thread(target=(kind or Visitor)(self, number).lives, daemon=True)
+                        for number in range(visitors)]
         for thread in self.threads:
             thread.start()
 
-    def ends(self, deadline=120):
-        """SIGTERM in the midst of it."""
-        self.draining = True
-        self.edge.drain()
-        until(lambda: self.faults or self.edge.process.poll() is not None, "the end of the drain", deadline)
+    def calms(self, deadline=120):
+        """All go home."""
         self.over.set()
         for thread in self.threads:
             thread.join(deadline)
             if thread.is_alive():
                 self.faults.append(f"a visitor still waits after {deadline} s")
 
+    def ends(self, deadline=120):
+        """SIGTERM in the midst of it."""
+        self.draining = True
+        self.edge.drain()
+        until(lambda: self.faults or self.edge.process.poll() is not None, "the end of the drain", deadline)
+        self.calms(deadline)
+
     # --- the origin
+
+    @staticmethod
+    def echoes(connection, rest):
+        while data := rest or connection.recv(65536):
+            connection.sendall(data.upper())
+            rest = b""
 
     def answer(self, asked):
         kind = asked.path.split("/")[1]
         cache_control, sizes, options = KINDS[kind]
         if asked.method not in ("GET", "HEAD"):
             self.versions[asked.path] += 1
-            return Answer("done", status=200, x_version=self.versions[asked.path])
+            return Answer("done", status=200, x_version=self.versions[asked.path], x_sum=zlib.crc32(asked.body))
         fate = self.random.random()
         if kind == "failing" and fate < 0.5:
             return Answer("no", status=503)
@@ -104,7 +118,10 @@ class Storm:
         tag = f"{version}.{who}.{length}"
         if kind == "dying" and fate < 0.5:
             options = {"dies_after": self.random.randrange(length), "chunked": fate < 0.25}
-        return Answer(content(asked.path, tag), cache_control=cache_control, etag=f'"{tag}"', **options)
+        body = content(asked.path, tag)
+        if kind == "chunked":
+            options = options | {"trailers": {"X-Sum": zlib.crc32(body)}}
+        return Answer(body, cache_control=cache_control, etag=f'"{tag}"', **options)
 
 
 class Visitor:
