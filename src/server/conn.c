@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 
 enum {
-    BURST_MAX = 128 * 1024, /* bytes written in one round of the loop */
     SMALL_BYTES = 16 * 1024,
     RECORD_SMALL = 1400 - 29, /* one packet; for the first bytes after a pause */
     RECORD_FULL = 16384,
@@ -186,7 +185,7 @@ size_t bw_burst_left(struct bw_burst *b, const struct bw_loop *loop)
 
     if (b->round != round)
         *b = (struct bw_burst){.round = round};
-    return b->bytes < BURST_MAX ? BURST_MAX - b->bytes : 0;
+    return b->bytes < BW_BURST_MAX ? BW_BURST_MAX - b->bytes : 0;
 }
 
 size_t bw_pieces_trim(h2o_iovec_t *v, size_t n, size_t over)

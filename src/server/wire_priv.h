@@ -11,8 +11,13 @@
 #include "breakwater/server/worker.h"
 
 enum {
-    BW_GATHER_MAX = 16384,              /* one full TLS record */
-    BW_WIRE_OUT_MAX = 6 * BW_GATHER_MAX /* frames of HTTP/2 that are written together */
+    BW_GATHER_MAX = 16384, /* one full TLS record */
+    /* What one connection writes in one round of the loop.  Whole records, and not 128 KiB: that is
+     * a little more than two packets as the kernel makes them, and a third costs as much as a full
+     * one (docs/decisions/0017). */
+    BW_BURST_MAX = 10 * BW_GATHER_MAX,
+    /* As many bytes of HTTP/2's frames, and one that goes beyond. */
+    BW_WIRE_OUT_MAX = BW_BURST_MAX + BW_GATHER_MAX + 64,
 };
 
 /* How long we read on behind the last answer, when nothing moves (RFC 9112, 9.6). */

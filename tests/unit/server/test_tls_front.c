@@ -28,7 +28,25 @@ static SSL *tls;
 static struct {
     int n;
     size_t longest, last;
+    int short_behind_full;
 } records; /* of application data that came */
+
+static size_t read_filler(struct bw_body_source *source, char *to, size_t n)
+{
+    (void)source;
+    n = n < sizeof(filler) ? n : sizeof(filler);
+    memcpy(to, filler, n);
+    return n;
+}
+
+static void answer_from_source(struct bw_exchange *x, size_t length)
+{
+    static struct bw_body_source source = {read_filler};
+    struct handling *h = handle(x, 200, length);
+
+    bw_exchange_respond(x, &h->reply, &h->generator);
+    x->ops->send_from(x, &source, length);
+}
 
 void bw_request_start(struct bw_exchange *x)
 {
@@ -41,6 +59,8 @@ void bw_request_start(struct bw_exchange *x)
         struct handling *h = handle(x, 200, 20 * sizeof(filler));
 
         stream(h, 20, sizeof(filler));
+    } else if (target_is(x, "/source")) {
+        answer_from_source(x, 1 << 20);
     } else if (target_is(x, "/chunked")) {
         stream(handle(x, 200, BW_LENGTH_UNKNOWN), 3, 100);
     } else {
@@ -183,6 +203,13 @@ static void open_with(const char *listen)
     bw_worker_listen(&stand->w, set);
 }
 
+enum { RECORD_FULL = 16384 + 17 }; /* in TLS 1.3 */
+
+static size_t record_length(const unsigned char head[5])
+{
+    return (size_t)head[3] << 8 | head[4];
+}
+
 static void note_record(int write_p, int version, int type, const void *buf, size_t len, SSL *ssl,
                         void *arg)
 {
@@ -194,7 +221,9 @@ static void note_record(int write_p, int version, int type, const void *buf, siz
     if (write_p || type != SSL3_RT_HEADER || len < 5 || head[0] != SSL3_RT_APPLICATION_DATA)
         return;
     records.n++;
-    records.last = (size_t)head[3] << 8 | head[4];
+    records.short_behind_full +=
+        records.longest >= RECORD_FULL && record_length(head) < RECORD_FULL;
+    records.last = record_length(head);
     if (records.last > records.longest)
         records.longest = records.last;
 }
@@ -533,6 +562,28 @@ TEST(records_are_small_at_first_and_full_later)
     assert_int_equal(seen.complete, 1);
 }
 
+/* What is left of a write when its records are full would be one more, for a few bytes. */
+TEST(records_of_a_large_response_over_http2_are_full_but_the_last)
+{
+    /* windows as large as the response, and GET https://a/source */
+    static const char request[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                                  "\0\0\6\4\0\0\0\0\0\0\4\0\x7f\0\0"
+                                  "\0\0\4\10\0\0\0\0\0\0\x7f\0\0"
+                                  "\0\0\16\1\5\0\0\0\1\x82\x87\x01\x01"
+                                  "a\x04\x07/source";
+
+    SSL_CTX_set_min_proto_version(client_ctx, TLS1_3_VERSION);
+    SSL_CTX_set_alpn_protos(client_ctx, alpn_h2, sizeof(alpn_h2) - 1);
+    open_with(listener_text(FILE_A, ""));
+    assert_true(shakes_hands(0, NULL));
+    assert_int_equal(SSL_write(tls, request, sizeof(request) - 1), sizeof(request) - 1);
+    hear_tls(1 << 20);
+    wait_for(&seen.complete, 1);
+    assert_true(records.n > 60);
+    assert_int_equal(records.longest, RECORD_FULL);
+    assert_in_range(records.short_behind_full, 0, 1);
+}
+
 TEST(a_client_that_says_goodbye_without_closing_is_noticed)
 {
     open_with(listener_text(FILE_A, ""));
@@ -615,6 +666,7 @@ int main(void)
         RUN_HERE(a_client_certificate_is_demanded_where_the_listener_says_so),
         RUN_HERE(a_small_response_is_one_record),
         RUN_HERE(records_are_small_at_first_and_full_later),
+        RUN_HERE(records_of_a_large_response_over_http2_are_full_but_the_last),
         RUN_HERE(a_client_that_says_goodbye_without_closing_is_noticed),
         RUN_HERE(a_request_with_a_goodbye_right_behind_it_is_answered),
         RUN_HERE(a_handshake_that_stands_still_is_cut),
