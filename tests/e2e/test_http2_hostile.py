@@ -12,8 +12,8 @@ import pytest
 from vocabulary import http2
 from vocabulary.edge import SLOW, Edge
 from vocabulary.http2 import (ACK, CALM_DOWN, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS,
-                              INTERNAL_ERROR, PADDED, PING, PRIORITY, PROTOCOL_ERROR, SETTINGS, Frames, Http2, asks, block,
-                              frame, opens_window, resets, setting)
+                              INTERNAL_ERROR, PADDED, PING, PRIORITY, PROTOCOL_ERROR, SETTINGS, Frames, Http2, asks,
+                              block, frame, opens_window, resets, setting)
 from vocabulary.origin import Answer, Origin
 from vocabulary.wire import until
 

@@ -79,7 +79,8 @@ def test_what_a_change_makes_invalid_is_found_by_the_rules_for_reading_it(edge, 
 def test_an_answer_to_post_that_shows_its_url_is_kept_for_get(edge, origin):
     origin.serves("/news", "monday", cache_control="max-age=60")
     edge.get("/news")
-    origin.serves("/news", "tuesday", cache_control="max-age=60", content_location=f"{edge.way.scheme}://edge.test/news")
+    here = f"{edge.way.scheme}://edge.test/news"
+    origin.serves("/news", "tuesday", cache_control="max-age=60", content_location=here)
     edge.post("/news", b"x")
     edge.is_idle()
 

@@ -423,8 +423,9 @@ class FrameVisitor(Visitor):
         """Only when it stops, or after it said so."""
         talk = self.talk
         self.storm.seen["closed"] += 1
-        assert self.storm.draining or talk.heard_goaway or talk.said_goaway, f"closed with {[one.path for one in talk.streams.values()]} open"
-        assert self.storm.draining or not talk.streams, f"left {[one.path for one in talk.streams.values()]} open"
+        left = [one.path for one in talk.streams.values()]
+        assert self.storm.draining or talk.heard_goaway or talk.said_goaway, f"closed with {left} open"
+        assert self.storm.draining or not left, f"closed behind a GOAWAY with {left} open"
 
     def leaves_now(self):
         if self.scheme == "http" and self.random.random() < 0.5:
@@ -464,7 +465,7 @@ class FrameVisitor(Visitor):
         assert exchange.whole or exchange.code != NO_ERROR, f"{exchange.path}: given up for no reason: {page}"
         if exchange.is_tunnel:
             gone = exchange.to_send is None  # we ended it, and may have before it was there
-            assert page.status == 200 or page.status in FAILURES or gone and page.status == 400, f"a tunnel: {page}"
+            assert page.status in {200, *FAILURES, *([400] if gone else [])}, f"a tunnel: {page}"
             assert page.status != 200 or exchange.echo.startswith(page.body), f"another echo: {page}"
             self.storm.seen["tunnel", page.status] += 1
         elif exchange.method in ("POST", "PUT"):
