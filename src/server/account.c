@@ -67,7 +67,8 @@ void bw_account(struct bw_request *rq)
 
     if (rq->w->admin)
         return;
-    s.duration_us = (uint64_t)(bw_clock_mono_us() - rq->x->began_us);
+    s.duration_us =
+        (uint64_t)((rq->x->ended_us != 0 ? rq->x->ended_us : bw_clock_mono_us()) - rq->x->began_us);
     if (bw_outcome_is_hit(rq->outcome) && rq->outcome != BW_OUTCOME_REVALIDATED)
         s.saved_us = (uint64_t)rq->found.entry.fetch_ms * 1000;
     bw_figures_account(rq->w->counters, &s);

@@ -64,7 +64,9 @@ static void free_stream(struct bw_h2_stream *st)
     bw_h2_take_off(&st->fed); /* `done` may have given credit back */
     if (st->body.waiting != NULL)
         h2o_buffer_dispose(&st->body.waiting);
-    free(st);
+    if (c->head == st)
+        c->head = NULL;
+    bw_h2_memory_put(c->conn.worker->wire->h2_memory, st);
     c->running -= was_running;
     if (--c->streams_n == 0)
         c->idle_at = bw_h2_now(c);
@@ -84,13 +86,17 @@ static void free_streams(struct bw_http2 *c)
 static void end_closed(struct bw_http2 *c)
 {
     h2o_linklist_t *at = c->closed.next;
+    int64_t now = 0; /* one look at the clock for all */
 
     while (at != &c->closed) {
         struct bw_h2_stream *st = BW_CONTAINER_OF(at, struct bw_h2_stream, turn);
 
         at = at->next;
-        if (!c->writing || !st->all_sent)
-            free_stream(st);
+        if (c->writing && st->all_sent)
+            continue;
+        now = now != 0 ? now : bw_clock_mono_us();
+        st->x.ended_us = now;
+        free_stream(st);
     }
 }
 
@@ -486,7 +492,8 @@ void bw_http2_start(struct bw_worker *w, h2o_socket_t *socket, const struct bw_a
     bw_records_init(&c->records, bw_h2_now(c));
     c->idle_at = c->written_at = bw_h2_now(c);
     bw_h2_limits_init(c);
-    BW_ASSERT(nghttp2_session_server_new2(&c->session, callbacks, c, options) == 0);
+    BW_ASSERT(nghttp2_session_server_new3(&c->session, callbacks, c, options,
+                                          bw_h2_memory_calls(w->wire->h2_memory)) == 0);
     keep_queue_short(socket);
     say_settings(c);
     bw_h2_tick_on(c);

@@ -2,8 +2,8 @@
  * http2_priv.h - the state of one HTTP/2 connection and of its streams, shared by its files.
  *
  * http2.c has the life and the clocks, http2_read.c what comes, http2_write.c what goes,
- * http2_limits.c what a client may not do, http2_priority.c what it wants first, http2_tunnel.c
- * WebSockets (RFC 8441).
+ * http2_limits.c what a client may not do, http2_priority.c what it wants first, http2_memory.c the
+ * blocks of streams, http2_tunnel.c WebSockets (RFC 8441).
  *
  * nghttp2 calls back while it reads and while it writes.  In these calls nothing is asked of the
  * steps and nothing is freed: what is to be done is put on a list of the connection, and one
@@ -139,12 +139,14 @@ struct bw_http2 {
 
     struct bw_timer timer;
     bool ticking;
-    uint64_t bytes_sent; /* of all bodies */
-    uint64_t idle_at;    /* since when there is no stream; the loop's milliseconds */
-    uint64_t head_at;    /* since when a head is incomplete, 0: none is */
-    int32_t head_stream; /* whose */
-    uint64_t acked;      /* of the socket, at the last tick */
-    uint64_t written_at; /* when it moved */
+    uint64_t bytes_sent;       /* of all bodies */
+    uint64_t idle_at;          /* since when there is no stream; the loop's milliseconds */
+    uint64_t head_at;          /* since when a head is incomplete, 0: none is */
+    int32_t head_stream;       /* whose */
+    struct bw_h2_stream *head; /* the same while it lives, or NULL */
+    int64_t read_us;           /* bw_clock_mono_us() when what is taken was read */
+    uint64_t acked;            /* of the socket, at the last tick */
+    uint64_t written_at;       /* when it moved */
 
     /* http2_priority.c */
     struct {
@@ -249,6 +251,15 @@ void bw_h2_pay_request(struct bw_http2 *c);
 bool bw_h2_allows_head(struct bw_http2 *c, size_t fields, size_t bytes);
 /* A stream ended as it should. */
 void bw_h2_ended_well(struct bw_http2 *c);
+
+/* ---- http2_memory.c ---- */
+/* A block; NULL: there is no memory. */
+void *bw_h2_memory_take(struct bw_h2_memory *m, size_t n);
+void bw_h2_memory_put(struct bw_h2_memory *m, void *p);
+/* The same for a session; lives as long as `m`. */
+nghttp2_mem *bw_h2_memory_calls(struct bw_h2_memory *m);
+/* How many bytes wait on its lists for those who come. */
+size_t bw_h2_memory_kept(const struct bw_h2_memory *m);
 
 /* ---- http2_priority.c ---- */
 void bw_h2_prioritising(nghttp2_session_callbacks *callbacks);

@@ -12,7 +12,6 @@
 #include "breakwater/admin/figures.h"
 #include "breakwater/base/check.h"
 #include "breakwater/base/clock.h"
-#include "breakwater/base/mem.h"
 
 #include "http2_priv.h"
 
@@ -40,23 +39,25 @@ struct bw_h2_stream *bw_h2_stream(struct bw_http2 *c, int32_t id)
 
 /* ---- heads ---- */
 
-static void new_stream(struct bw_http2 *c, int32_t id)
+static struct bw_h2_stream *new_stream(struct bw_http2 *c, int32_t id)
 {
-    struct bw_h2_stream *st = bw_alloc(sizeof(*st));
+    struct bw_h2_stream *st = bw_h2_memory_take(c->conn.worker->wire->h2_memory, sizeof(*st));
 
+    BW_ASSERT(st != NULL);
     memset(st, 0, offsetof(struct bw_h2_stream, x));
     st->conn = c;
     st->id = id;
     st->out.v = st->out.few;
     st->out.left = BW_LENGTH_UNKNOWN;
     st->final.do_send = bw_h2_do_send;
-    bw_exchange_begin(&st->x, &c->conn, &http2_ops, &st->final, bw_clock_mono_us());
+    bw_exchange_begin(&st->x, &c->conn, &http2_ops, &st->final, c->read_us);
     h2o_linklist_insert(&c->streams, &st->link);
     c->streams_n++;
     c->requests++;
     bw_h2_pay_request(c);
     nghttp2_session_set_stream_user_data(c->session, id, st);
     bw_h2_tick_on(c);
+    return st;
 }
 
 static bool is_request(const nghttp2_frame *f)
@@ -71,9 +72,14 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *f, vo
     (void)session;
     c->head_at = bw_h2_now(c); /* also trailers have to end */
     c->head_stream = f->hd.stream_id;
-    if (is_request(f))
-        new_stream(c, f->hd.stream_id);
+    c->head = is_request(f) ? new_stream(c, c->head_stream) : bw_h2_stream(c, c->head_stream);
     return 0;
+}
+
+static void head_is_over(struct bw_http2 *c)
+{
+    c->head_at = 0;
+    c->head = NULL;
 }
 
 /* Counted first, kept later: a bomb of references into HPACK's table stores nothing. */
@@ -109,9 +115,10 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *f, const uin
                      size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *user)
 {
     struct bw_http2 *c = user;
-    struct bw_h2_stream *st = bw_h2_stream(c, f->hd.stream_id);
+    struct bw_h2_stream *st = c->head;
     struct bw_slice known = bw_slice((const char *)name, name_n);
     struct bw_slice kept = bw_slice((const char *)value, value_n);
+    bool is_pseudo = name_n > 0 && name[0] == ':'; /* its name is not kept */
     enum bw_field_id id;
 
     (void)session, (void)flags;
@@ -122,8 +129,11 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *f, const uin
                                                                   : NGHTTP2_ERR_CALLBACK_FAILURE;
     if (!is_request(f)) /* trailers are counted and dropped: nobody asks for them */
         return 0;
-    id = bw_field_lookup(known);
-    known = id != BW_F_OTHER ? bw_field_name(id) : bw_h2_kept(st, known);
+    id = is_pseudo ? BW_F_OTHER : bw_field_lookup(known);
+    if (id != BW_F_OTHER)
+        known = bw_field_name(id);
+    else if (!is_pseudo)
+        known = bw_h2_kept(st, known);
     kept = bw_h2_kept(st, kept);
     if (bw_http2_head_note(&st->head, known, kept, id))
         keep(st, known, kept, id);
@@ -186,7 +196,7 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *f, in
 
     (void)session, (void)why;
     if (f->hd.type == NGHTTP2_HEADERS && f->hd.stream_id == c->head_stream)
-        c->head_at = 0;
+        head_is_over(c);
     if (st != NULL) {
         st->was_reset = true; /* as good as */
         if (st->stage == H2_READY)
@@ -225,9 +235,9 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *f, void *user
         settings_hold(c);
     if (f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA)
         return 0;
+    st = f->hd.type == NGHTTP2_HEADERS ? c->head : bw_h2_stream(c, f->hd.stream_id);
     if (f->hd.type == NGHTTP2_HEADERS)
-        c->head_at = 0;
-    st = bw_h2_stream(c, f->hd.stream_id);
+        head_is_over(c);
     if (st == NULL)
         return 0;
     if ((f->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
@@ -272,7 +282,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     struct bw_h2_stream *st = bw_h2_stream(c, id);
 
     if (id == c->head_stream)
-        c->head_at = 0;
+        head_is_over(c);
     if (st == NULL)
         return 0;
     if (st->all_sent && code == NGHTTP2_NO_ERROR)
@@ -490,6 +500,7 @@ void bw_h2_take_input(struct bw_http2 *c)
 
     if (!bw_h2_has_input(c))
         return;
+    c->read_us = bw_clock_mono_us();
     n = nghttp2_session_mem_recv(c->session, (const uint8_t *)socket->input->bytes, size);
     h2o_buffer_consume(&socket->input, size);
     if (n < 0)

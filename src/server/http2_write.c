@@ -445,26 +445,46 @@ void bw_h2_proceed_drained(struct bw_http2 *c)
     }
 }
 
+/* A body against its length: nghttp2 says nothing of it before, as it does of other errors. */
+static void reset_is_sent(struct bw_http2 *c, const nghttp2_frame *f)
+{
+    struct bw_h2_stream *st = bw_h2_stream(c, f->hd.stream_id);
+
+    if (f->rst_stream.error_code == NGHTTP2_PROTOCOL_ERROR && (st == NULL || !st->was_reset))
+        (void)bw_h2_allows_reset(c);
+}
+
+static void end_is_sent(struct bw_http2 *c, int32_t id)
+{
+    struct bw_h2_stream *st = bw_h2_stream(c, id);
+
+    if (st == NULL)
+        return;
+    st->all_sent = true;
+    if (!nghttp2_session_get_stream_remote_close(c->session, id)) /* RFC 9113, 8.1 */
+        nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+}
+
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *f, void *user)
 {
     struct bw_http2 *c = user;
-    struct bw_h2_stream *st = bw_h2_stream(c, f->hd.stream_id);
 
-    /* a body against its length: nghttp2 says nothing of it before, as it does of other errors */
-    if (f->hd.type == NGHTTP2_RST_STREAM && f->rst_stream.error_code == NGHTTP2_PROTOCOL_ERROR &&
-        (st == NULL || !st->was_reset))
-        (void)bw_h2_allows_reset(c);
-    if (f->hd.type == NGHTTP2_GOAWAY && f->goaway.error_code != NGHTTP2_NO_ERROR)
-        c->is_to_blame = true;
-    if ((f->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0 ||
-        (f->hd.type != NGHTTP2_DATA && f->hd.type != NGHTTP2_HEADERS))
+    (void)session;
+    switch (f->hd.type) {
+    case NGHTTP2_DATA:
+    case NGHTTP2_HEADERS:
+        if ((f->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+            end_is_sent(c, f->hd.stream_id);
         return 0;
-    if (st == NULL)
+    case NGHTTP2_RST_STREAM:
+        reset_is_sent(c, f);
         return 0;
-    st->all_sent = true;
-    if (!nghttp2_session_get_stream_remote_close(session, f->hd.stream_id)) /* RFC 9113, 8.1 */
-        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
-    return 0;
+    case NGHTTP2_GOAWAY:
+        c->is_to_blame |= f->goaway.error_code != NGHTTP2_NO_ERROR;
+        return 0;
+    default: /* of the connection */
+        return 0;
+    }
 }
 
 /* A head that nghttp2 finds too large: without a word the stream would stay for ever. */

@@ -67,6 +67,7 @@ void bw_wire_context_init(struct bw_worker *w)
     wire->gather = bw_alloc(BW_GATHER_MAX);
     wire->worker = w;
     wire->probation = bw_probation_new();
+    wire->h2_memory = bw_h2_memory_new();
     w->wire = wire;
 }
 
@@ -85,6 +86,7 @@ void bw_wire_context_dispose(struct bw_worker *w)
     free(queue); /* which libh2o 2.2.5 destroys and does not free */
     h2o_config_dispose(&w->globalconf);
     bw_probation_free(wire->probation);
+    bw_h2_memory_free(wire->h2_memory);
     free(wire->fields);
     free(wire->gather);
     free(wire->out);

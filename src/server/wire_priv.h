@@ -23,6 +23,7 @@ enum {
 /* How long we read on behind the last answer, when nothing moves (RFC 9112, 9.6). */
 enum { BW_LINGER_MS = 2000 };
 
+struct bw_h2_memory;
 struct bw_open_listener; /* accept.c */
 
 struct bw_wire {
@@ -43,6 +44,7 @@ struct bw_wire {
     h2o_linklist_t pending; /* accept.c: a PROXY line or a handshake is under way */
     uint32_t handshakes;
     struct bw_probation *probation;
+    struct bw_h2_memory *h2_memory; /* http2_priv.h */
 
     struct bw_next drain_next;
     struct bw_timer drain_timer;
@@ -149,6 +151,11 @@ void bw_probation_free(struct bw_probation *p);
 void bw_probation_begin(struct bw_probation *p, const uint8_t address[16], uint64_t until);
 /* Was it, a short while ago? */
 bool bw_probation_has(struct bw_probation *p, const uint8_t address[16], uint64_t now);
+
+/* ---- http2_memory.c ---- */
+/* The blocks of a worker's streams; freed when no session and no stream is left. */
+struct bw_h2_memory *bw_h2_memory_new(void);
+void bw_h2_memory_free(struct bw_h2_memory *m);
 
 /* ---- listen_set.c ---- */
 size_t bw_listen_set_sockets(const struct bw_listen_set *s);

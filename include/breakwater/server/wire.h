@@ -138,6 +138,7 @@ struct bw_exchange {
     uint64_t bytes_sent;                                /* of bodies, so far */
     uint64_t head_bytes_sent;
     int64_t began_us; /* bw_clock_mono_us() at the first byte of the head */
+    int64_t ended_us; /* and when `done` is called; 0: the wire has not looked */
     h2o_req_t req;
 };
 
