@@ -25,7 +25,7 @@
 
 enum {
     BW_STORE_PAGE = 4096,
-    BW_STORE_GROUP = 8 << 20,       /* bytes that make a commit worth it */
+    BW_STORE_GROUP = 8 << 20,       /* bytes that make a commit worth it, at most */
     BW_STORE_GROUP_US = 100 * 1000, /* and how long less than that is gathered */
     BW_STORE_PURGES = 1024,         /* purges that are remembered */
     BW_STORE_WARMED = 4096,
@@ -144,6 +144,7 @@ struct bw_writer {
     bool stop, working, hurry;     /* under the lock */
     int64_t committed_us;          /* when the last batch was over; under the lock */
     size_t limit;
+    size_t group; /* bytes that make a commit worth it */
     atomic_size_t bytes;
 };
 

@@ -39,7 +39,7 @@ static void append(struct bw_writer *w, struct bw_item *it)
     w->last = &it->next;
     w->urgent += it->urgent;
     size_t bytes = atomic_fetch_add(&w->bytes, it->charge) + it->charge;
-    if (first || it->urgent || bytes >= BW_STORE_GROUP)
+    if (first || it->urgent || bytes >= w->group)
         pthread_cond_signal(&w->wake);
 }
 
@@ -208,7 +208,6 @@ void bw_writer_drop(struct bw_store *s, const struct bw_hash *key, uint64_t obji
 
 /* ---- the thread ---- */
 
-/* The lock is held: is what is queued worth a commit? */
 /*
  * A group gathers for BW_STORE_GROUP_US from the commit before it, so that a store that is seldom
  * written to commits at once, and a busy one ten times a second.
@@ -218,12 +217,13 @@ static int64_t group_ends(const struct bw_writer *w)
     return w->committed_us + BW_STORE_GROUP_US;
 }
 
+/* The lock is held: is what is queued worth a commit? */
 static bool is_due(const struct bw_writer *w, int64_t now_us)
 {
     if (w->first == NULL)
         return false;
     return w->stop || w->hurry || w->flushing > 0 || w->urgent > 0 ||
-           atomic_load(&w->bytes) >= BW_STORE_GROUP || now_us >= group_ends(w);
+           atomic_load(&w->bytes) >= w->group || now_us >= group_ends(w);
 }
 
 /* The lock is held. */
@@ -232,7 +232,7 @@ static struct bw_item *take_batch(struct bw_writer *w)
     struct bw_item *batch = w->first, **end = &batch;
     size_t sum = 0;
 
-    while (*end != NULL && sum < BW_STORE_GROUP) {
+    while (*end != NULL && sum < w->group) {
         sum += (*end)->charge;
         w->urgent -= (*end)->urgent;
         end = &(*end)->next;
@@ -356,12 +356,27 @@ static void *run(void *store)
     return NULL;
 }
 
+/*
+ * What a commit writes finds its place before what it frees can be used again, so the file is some
+ * groups larger than its content: of a small cache they may not be a large part.
+ */
+static size_t group_of(uint64_t size)
+{
+    enum { SHARE = 64, LEAST = 256 << 10 };
+    uint64_t part = size / SHARE;
+
+    if (part > BW_STORE_GROUP)
+        return BW_STORE_GROUP;
+    return part > LEAST ? (size_t)part : LEAST;
+}
+
 int bw_writer_start(struct bw_store *s, size_t limit)
 {
     struct bw_writer *w = &s->writer;
     pthread_condattr_t monotonic;
 
     w->limit = limit;
+    w->group = group_of(s->size);
     w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
     pthread_condattr_init(&monotonic);
