@@ -110,6 +110,11 @@ void bw_account_close(struct bw_account *a)
     bw_budget_give(a->budget, reserve_of(blocks) * block_bytes);
 }
 
+size_t bw_account_charge(const struct bw_account *a)
+{
+    return paid(atomic_load(&a->blocks)) * block_bytes;
+}
+
 bool bw_account_covered(const struct bw_account *a)
 {
     uint64_t blocks = atomic_load(&a->blocks);

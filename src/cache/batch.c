@@ -337,7 +337,7 @@ static void finish_items(struct bw_store *s, struct bw_item *items, bool failed)
 static void leave_queue(struct bw_store *s, struct bw_item *items)
 {
     for (struct bw_item *it = items; it != NULL; it = it->next) {
-        atomic_fetch_sub(&s->writer.bytes, it->charge);
+        atomic_fetch_sub(&s->writer.bytes, it->charge + it->held);
         bw_item_put_blocks(it);
     }
 }

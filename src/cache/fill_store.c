@@ -248,6 +248,12 @@ static uint32_t expiry(const struct bw_terms *t)
     return at <= 0 ? 1 : at >= UINT32_MAX ? UINT32_MAX : (uint32_t)at;
 }
 
+/* Of a small body; chunks of a large one are counted on their own. */
+static size_t held_until_stored(const struct bw_fill *f)
+{
+    return f->charged + (f->have <= BW_ENTRY_INLINE_MAX ? bw_account_charge(&f->account) : 0);
+}
+
 static enum bw_err give_record(struct bw_fill *f)
 {
     struct bw_buf record = {0}, vary = {0}, language = {0};
@@ -256,6 +262,7 @@ static enum bw_err give_record(struct bw_fill *f)
                                  .objid = f->stored_objid,
                                  .born = f->born,
                                  .bytes = f->have,
+                                 .held = held_until_stored(f),
                                  .expiry_s = expiry(&f->head.terms),
                                  .fetch_ms = fetch_time(f),
                                  .keep_body = f->head.revalidated,

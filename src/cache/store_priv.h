@@ -25,7 +25,7 @@
 
 enum {
     BW_STORE_PAGE = 4096,
-    BW_STORE_GROUP = 8 << 20,       /* bytes that make a commit worth it, at most */
+    BW_STORE_GROUP = 8 << 20,       /* bytes that one commit writes, at most */
     BW_STORE_GROUP_US = 100 * 1000, /* and how long less than that is gathered */
     BW_STORE_PURGES = 1024,         /* purges that are remembered */
     BW_STORE_WARMED = 4096,
@@ -121,7 +121,8 @@ struct bw_item {
     struct bw_writer_client *client;
     uint64_t objid;
     struct bw_hash key; /* of a drop; primary key of a purge */
-    size_t charge;
+    size_t charge;      /* bytes to be written */
+    size_t held;        /* other memory that waits with it */
     bool urgent;
     bool soft;          /* a purge */
     uint64_t seq, mark; /* of a purge: objects from `mark` on are newer */
@@ -143,9 +144,10 @@ struct bw_writer {
     unsigned flushing;             /* who waits for `idle`; under the lock */
     bool stop, working, hurry;     /* under the lock */
     int64_t committed_us;          /* when the last batch was over; under the lock */
-    size_t limit;
-    size_t group; /* bytes that make a commit worth it */
-    atomic_size_t bytes;
+    size_t queued;                 /* bytes to be written; under the lock */
+    size_t group, group_most;      /* of these, that make a commit worth it; and that it takes */
+    size_t limit;                  /* of `bytes` */
+    atomic_size_t bytes;           /* of memory that waits for a commit, or is in one */
 };
 
 /* Starts and ends the thread; 0, or an errno.  stop() commits what is queued. */

@@ -11,7 +11,12 @@
 
 #include <time.h>
 
-enum { SYNC_EVERY_US = 5 * 1000 * 1000 };
+enum {
+    SYNC_EVERY_US = 5 * 1000 * 1000,
+    GROUP = 512 << 10, /* bytes; BW_STORE_GROUP is the most */
+    GROUP_SHARE = 64,  /* of the cache */
+    GROUP_LEAST = 256 << 10,
+};
 
 static size_t charge_of_blocks(struct bw_block *const *blocks, size_t n)
 {
@@ -38,8 +43,9 @@ static void append(struct bw_writer *w, struct bw_item *it)
     *w->last = it;
     w->last = &it->next;
     w->urgent += it->urgent;
-    size_t bytes = atomic_fetch_add(&w->bytes, it->charge) + it->charge;
-    if (first || it->urgent || bytes >= w->group)
+    w->queued += it->charge;
+    atomic_fetch_add(&w->bytes, it->charge + it->held);
+    if (first || it->urgent || w->queued >= w->group)
         pthread_cond_signal(&w->wake);
 }
 
@@ -72,7 +78,8 @@ static void prepend(struct bw_writer *w, struct bw_item *items)
 
     for (; *end != NULL; end = &(*end)->next) {
         (*end)->urgent = false;
-        atomic_fetch_add(&w->bytes, (*end)->charge);
+        w->queued += (*end)->charge;
+        atomic_fetch_add(&w->bytes, (*end)->charge + (*end)->held);
     }
     *end = w->first;
     if (w->first == NULL)
@@ -99,7 +106,7 @@ void bw_writer_put_back(struct bw_store *s, struct bw_item *items)
 static enum bw_err push_if_room(struct bw_store *s, struct bw_item *it)
 {
     pthread_mutex_lock(&s->writer.lock);
-    bool room = bw_writer_room(s, it->charge) && !s->writer.stop;
+    bool room = bw_writer_room(s, it->charge + it->held) && !s->writer.stop;
     if (room)
         append(&s->writer, it);
     pthread_mutex_unlock(&s->writer.lock);
@@ -176,6 +183,7 @@ enum bw_err bw_writer_record(struct bw_store *s, struct bw_writer_client *c,
     it->client = c;
     it->objid = rec->objid;
     it->charge = sizeof(*it) + behind;
+    it->held = rec->held;
     it->record.rec = *rec;
     it->record.rec.encoded = copy_behind(&at, rec->encoded);
     for (int i = 0; i < BW_BESIDE_COUNT; i++)
@@ -222,22 +230,37 @@ static bool is_due(const struct bw_writer *w, int64_t now_us)
 {
     if (w->first == NULL)
         return false;
-    return w->stop || w->hurry || w->flushing > 0 || w->urgent > 0 ||
-           atomic_load(&w->bytes) >= w->group || now_us >= group_ends(w);
+    return w->stop || w->hurry || w->flushing > 0 || w->urgent > 0 || w->queued >= w->group ||
+           now_us >= group_ends(w);
+}
+
+/*
+ * A small commit is a short call of the kernel's, in which many kernels do not let go of the core
+ * that a worker waits for.  Where more has piled up the disk is what everybody waits for, and large
+ * commits cost it less (docs/decisions/0019).
+ */
+static size_t batch_most(const struct bw_writer *w)
+{
+    size_t half = w->queued / 2;
+
+    if (half > w->group_most)
+        return w->group_most;
+    return half > w->group ? half : w->group;
 }
 
 /* The lock is held. */
 static struct bw_item *take_batch(struct bw_writer *w)
 {
     struct bw_item *batch = w->first, **end = &batch;
-    size_t sum = 0;
+    size_t sum = 0, most = batch_most(w);
 
-    while (*end != NULL && sum < w->group) {
+    while (*end != NULL && sum < most) {
         sum += (*end)->charge;
         w->urgent -= (*end)->urgent;
         end = &(*end)->next;
     }
     w->first = *end;
+    w->queued -= sum;
     *end = NULL;
     if (w->first == NULL) {
         w->last = &w->first;
@@ -360,14 +383,13 @@ static void *run(void *store)
  * What a commit writes finds its place before what it frees can be used again, so the file is some
  * groups larger than its content: of a small cache they may not be a large part.
  */
-static size_t group_of(uint64_t size)
+static size_t most_of(uint64_t size)
 {
-    enum { SHARE = 64, LEAST = 256 << 10 };
-    uint64_t part = size / SHARE;
+    uint64_t part = size / GROUP_SHARE;
 
     if (part > BW_STORE_GROUP)
         return BW_STORE_GROUP;
-    return part > LEAST ? (size_t)part : LEAST;
+    return part > GROUP_LEAST ? (size_t)part : GROUP_LEAST;
 }
 
 int bw_writer_start(struct bw_store *s, size_t limit)
@@ -376,7 +398,8 @@ int bw_writer_start(struct bw_store *s, size_t limit)
     pthread_condattr_t monotonic;
 
     w->limit = limit;
-    w->group = group_of(s->size);
+    w->group_most = most_of(s->size);
+    w->group = w->group_most < GROUP ? w->group_most : GROUP;
     w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
     pthread_condattr_init(&monotonic);

@@ -38,6 +38,8 @@ void bw_account_force(
 void bw_account_release(struct bw_account *a);                    /* a block is gone; any thread */
 void bw_account_close(struct bw_account *a);                      /* no block is left */
 bool bw_account_tight(const struct bw_account *a, uint32_t most); /* is one more chunk too much? */
+/* What the budget is charged for it, in bytes. */
+size_t bw_account_charge(const struct bw_account *a);
 bool bw_account_covered(const struct bw_account *a); /* are there no more than reserved? */
 
 struct bw_block {

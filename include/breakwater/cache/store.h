@@ -176,6 +176,7 @@ struct bw_writer_record {
     uint64_t replaces;
     uint64_t born;
     uint64_t bytes; /* body bytes, for admission */
+    size_t held;    /* bytes of the client's memory that wait with it: the queue is limited */
     uint32_t expiry_s;
     uint32_t fetch_ms;
     bool keep_body;

@@ -48,6 +48,7 @@ struct thing {
     bool keep_body;
     bool unknown_length;
     int64_t lifetime_s;
+    size_t held;
 };
 
 static inline struct rig *rig_new(uint64_t size)
@@ -265,6 +266,7 @@ static inline enum bw_err hand_record(struct rig *rig, struct client *k, const s
                                    .replaces = t->replaces,
                                    .born = t->born,
                                    .bytes = t->len,
+                                   .held = t->held,
                                    .expiry_s = UINT32_MAX,
                                    .fetch_ms = 10,
                                    .keep_body = t->keep_body};
