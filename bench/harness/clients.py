@@ -4,8 +4,11 @@
 
 crowd   all ask for one large object at the same moment
 wave    all ask for one object at stated moments, on connections that are open already
-steady  so many requests a second whatever the answers take; times count from when a request was due
+steady  so many requests a second whatever the answers take; when no connection is idle, times count from when one was due
 idle    connections that have had one response and stay open until the input is closed
+
+A time ends when the kernel got the bytes (its time stamp), not when Python reads them: that a client waits for its own core,
+behind other clients and the origin, is not the server's doing.
 
 Python is slow, so bodies are thrown away in the kernel (MSG_TRUNC) except those of a few, which are compared with the file.
 """
@@ -15,6 +18,7 @@ import os
 import select
 import socket
 import ssl
+import struct
 import sys
 import time
 
@@ -22,13 +26,25 @@ CHECKED = 16  # so many bodies of a crowd are read and compared
 PIECE = 65536
 NOWHERE = bytearray(4 * PIECE)  # nothing is written to it: MSG_TRUNC
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SO_TIMESTAMPNS, TIMESPEC = 35, struct.Struct("@ll")
 DATA, HEADERS, SETTINGS, END_STREAM, END_HEADERS = 0, 1, 4, 1, 4
 
 
 def connect(port):
     s = socket.create_connection(("127.0.0.1", port), timeout=20)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    s.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     return s
+
+
+def receive(s, most):
+    """Bytes, and when the last of them arrived, by the monotonic clock."""
+    data, notes, _, _ = s.recvmsg(most, 64)
+    for _, kind, value in notes:
+        if kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = TIMESPEC.unpack(value)
+            return data, seconds + nanoseconds / 1e9 - time.time() + time.monotonic()
+    return data, time.monotonic()
 
 
 def get(port, path):
@@ -82,20 +98,20 @@ class Client:
     def read(self):
         """What there is, one piece; True: the response is whole."""
         if self.left is None or self.hash:
-            data = self.socket.recv(PIECE if self.left is None else min(PIECE, self.left))
+            data, at = receive(self.socket, PIECE if self.left is None else min(PIECE, self.left))
             n = len(data)
-            self.first = self.first or time.monotonic()
+            self.first = self.first or at
             if self.left is None:
                 self.read_head(data)
             else:
                 self.take(data)
         else:
-            n = self.socket.recv_into(NOWHERE, min(len(NOWHERE), self.left), socket.MSG_TRUNC)
+            n, at = self.socket.recv_into(NOWHERE, min(len(NOWHERE), self.left), socket.MSG_TRUNC), time.monotonic()
             self.left -= n
         if n == 0:
             raise Wrong("the connection was closed in the middle")
         if self.left == 0:
-            self.done = time.monotonic()
+            self.done = at
         return self.left == 0
 
 
@@ -187,6 +203,7 @@ class Steady:
         self.port, self.path, self.rate, self.objects, self.seed = port, path, rate, objects, seed
         self.idle = [Client(port, wanted) for _ in range(connections)]
         self.busy, self.times, self.errors, self.sent, self.wanted = {}, [], [], 0, wanted
+        self.held_up = 0  # requests that are due before that wait for a connection
 
     def next_request(self):
         self.sent += 1
@@ -196,9 +213,12 @@ class Steady:
     def send_due(self, began, now, until):
         while self.idle and self.sent < (min(now, until) - began) * self.rate:
             client = self.idle.pop()
-            client.due = began + self.sent / self.rate
+            due = began + self.sent / self.rate
+            client.due = due if due < self.held_up else time.monotonic()  # else only this process is late
             client.ask(self.next_request())
             self.busy[client.socket] = client
+        if not self.idle:
+            self.held_up = now
 
     def read(self, readable):
         for s in readable:

@@ -33,7 +33,7 @@ enum {
     RETRY_NOTE_MS = 5000,
     VARY_NOTE_MS = 600000,   /* longer than nearly every fetch: until the base record is there */
     TRIES_MAX = 2,           /* rule 15 */
-    WALK_MAX = 32,           /* wakes of one seat in a round */
+    WALK_MAX = 256,          /* wakes of one seat in a round */
     STORED_BLOCKS_MAX = 512, /* 8 MiB of window where the writer takes it */
     SHARED_BLOCKS_MAX = 64,  /* 1 MiB where only readers do */
     NEARLY_DONE = 1048576,   /* bytes (rule 29) */

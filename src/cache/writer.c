@@ -13,7 +13,7 @@
 
 enum {
     SYNC_EVERY_US = 5 * 1000 * 1000,
-    GROUP = 512 << 10, /* bytes; BW_STORE_GROUP is the most */
+    GROUP = 256 << 10, /* bytes; BW_STORE_GROUP is the most */
     GROUP_SHARE = 64,  /* of the cache */
     GROUP_LEAST = 256 << 10,
 };

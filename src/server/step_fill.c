@@ -12,7 +12,8 @@
 enum {
     RANGE_AHEAD = 16 << 20,    /* a range that begins so far ahead of the fill is fetched alone */
     KEEP_FOR_RANGE = 64 << 20, /* whole objects up to this are fetched for the sake of a range */
-    SEND_MOST = 8 * BW_BLOCK_SIZE, /* bytes of blocks in one send */
+    SEND_MOST = 16 * BW_BLOCK_SIZE, /* bytes of blocks in one send */
+    SEND_FIRST = BW_BLOCK_SIZE,     /* and in the first one to who waited with others */
 };
 
 static void woken(struct bw_waiter *w)
@@ -478,6 +479,12 @@ static enum step end_broken(struct bw_request *rq)
     return STEP_WAIT;
 }
 
+/* Where a crowd waits, everybody gets the beginning before anybody gets much. */
+static size_t send_most(const struct bw_request *rq)
+{
+    return rq->responding || rq->waiter.leads ? SEND_MOST : SEND_FIRST;
+}
+
 enum step bw_step_stream(struct bw_request *rq)
 {
     struct bw_pieces p;
@@ -495,7 +502,7 @@ enum step bw_step_stream(struct bw_request *rq)
         send_memory(rq);
         return STEP_WAIT;
     }
-    switch (bw_fill_next(&rq->waiter, SEND_MOST, &p)) {
+    switch (bw_fill_next(&rq->waiter, send_most(rq), &p)) {
     case BW_BYTES_MEMORY:
         send_pieces(rq, &p);
         return STEP_WAIT;
