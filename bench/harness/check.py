@@ -1,6 +1,7 @@
 """check - before anything is measured: the right status, length and bytes, and a hit or a miss as the scenario says.
 
-What a product says of itself is not believed: the origin counts.  A hit is an answer for which the origin was not asked.
+What a product says of itself is not believed: the origin counts.  A hit is an answer for which the origin was not
+asked.
 """
 import dataclasses
 import hashlib
@@ -60,7 +61,8 @@ def ask_h2(server, path, headers):
     fields = [word for name, value in headers for word in ("-H", f"{name}: {value}")]
     told = subprocess.run(["nghttp", "-n", "-v", "--no-verify-peer", *fields, url], capture_output=True, timeout=30,
                           check=False).stdout.decode("latin-1")
-    body = subprocess.run(["nghttp", "--no-verify-peer", *fields, url], capture_output=True, timeout=30, check=False).stdout
+    body = subprocess.run(["nghttp", "--no-verify-peer", *fields, url], capture_output=True, timeout=30,
+                          check=False).stdout
     lines = re.findall(r"recv \(stream_id=\d+\)(?: noind)? (?:\x1b\[[\d;]*m)?(:?[\w-]+)(?:\x1b\[[\d;]*m)?: (.*)", told)
     found = {name: value.strip() for name, value in lines}
     if ":status" not in found:

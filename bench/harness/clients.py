@@ -4,13 +4,15 @@
 
 crowd   all ask for one large object at the same moment
 wave    all ask for one object at stated moments, on connections that are open already
-steady  so many requests a second whatever the answers take; when no connection is idle, times count from when one was due
+steady  so many requests a second whatever the answers take; when no connection is idle,
+        times count from when one was due
 idle    connections that have had one response and stay open until the input is closed
 
-A time ends when the kernel got the bytes (its time stamp), not when Python reads them: that a client waits for its own core,
-behind other clients and the origin, is not the server's doing.
+A time ends when the kernel got the bytes (its time stamp), not when Python reads them: that a client waits for its own
+core, behind other clients and the origin, is not the server's doing.
 
-Python is slow, so bodies are thrown away in the kernel (MSG_TRUNC) except those of a few, which are compared with the file.
+Python is slow, so bodies are thrown away in the kernel (MSG_TRUNC) except those of a few, which are compared with the
+file.
 """
 import hashlib
 import json

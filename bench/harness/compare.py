@@ -32,7 +32,9 @@ def limited_by_generator(rounds):
 
 
 def disturbed(rounds):
-    """A closed loop that kept neither side busy: something else had the cores, or the waiting was elsewhere (a disk)."""
+    """
+    A closed loop that kept neither side busy: something else had the cores, or the waiting was elsewhere (a disk).
+    """
     load, server = median(rounds, "load_cpu"), median(rounds, "cpu")
     return load is not None and server is not None and load < BUSY and server < BUSY
 

@@ -28,7 +28,9 @@ class Turn:
 
 
 def fill(server, scenario, seed):
-    """Every object of the list once, so that the load finds it in the cache: what is asked for, or is read beside it."""
+    """
+    Every object of the list once, so that the load finds it in the cache: what is asked for, or is read beside it.
+    """
     asks, cold = scenario.ask, scenario.beside and scenario.beside["cold"]
     plan = scenario.beside if cold else asks
     url = f"https://127.0.0.1:{server.tls}" if asks["protocol"] == "https" else f"http://127.0.0.1:{server.port}"
@@ -259,4 +261,5 @@ def forget(folder):
             os.close(fd)
 
 
-KINDS = {"rate": rate, "beside": beside, "readers": readers, "crowd": crowd, "expiry": expiry, "start": start, "memory": memory}
+KINDS = {"rate": rate, "beside": beside, "readers": readers, "crowd": crowd, "expiry": expiry, "start": start,
+         "memory": memory}

@@ -101,7 +101,8 @@ def percentiles(log):
     """h2load writes when a request began, its status, and how long it took in microseconds."""
     times = sorted(int(line.split("\t")[2]) / 1000 for line in log.read_text().splitlines())
     log.unlink()
-    return {key: times[int(len(times) * share)] for key, share in (("p50_ms", 0.5), ("p99_ms", 0.99), ("p999_ms", 0.999))}
+    return {key: times[int(len(times) * share)]
+            for key, share in (("p50_ms", 0.5), ("p99_ms", 0.99), ("p999_ms", 0.999))}
 
 
 class Readers:

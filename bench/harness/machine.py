@@ -37,8 +37,8 @@ def need_cores():
 
 def server_cores(workers):
     """One core for each worker; on a machine with too few the last is shared with the load, and the row says so."""
-    cores = sorted(os.sched_getaffinity(0))
-    return [SERVER_CORE] + [core for core in cores if core != SERVER_CORE][-(workers - 1):] if workers > 1 else [SERVER_CORE]
+    others = [core for core in sorted(os.sched_getaffinity(0)) if core != SERVER_CORE]
+    return [SERVER_CORE] + others[-(workers - 1):] if workers > 1 else [SERVER_CORE]
 
 
 def raise_descriptors():
@@ -72,7 +72,8 @@ def need_port(port, whose):
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise Trouble(f"port {port} of {whose} is in use by another process ({error.strerror}); run it again") from None
+            raise Trouble(f"port {port} of {whose} is in use by another process ({error.strerror}); "
+                          "run it again") from None
 
 
 @contextlib.contextmanager
@@ -126,6 +127,6 @@ def describe():
 
 
 def package_version(package):
-    asked = subprocess.run(["dpkg-query", "-W", "-f=${Version}", package], capture_output=True, text=True, check=False) \
-        if shutil.which("dpkg-query") else None
+    asked = subprocess.run(["dpkg-query", "-W", "-f=${Version}", package], capture_output=True, text=True,
+                           check=False) if shutil.which("dpkg-query") else None
     return asked.stdout.strip() if asked and asked.returncode == 0 else "?"

@@ -26,8 +26,9 @@ class Measured(Run):
 
 
 def parse(arguments):
-    parser = argparse.ArgumentParser(prog="bench/run", description="Breakwater beside its peers, in one run; bench/README.md "
-                                     "tells how to read it.", epilog="scenarios: " + " ".join(scenario.names()))
+    parser = argparse.ArgumentParser(prog="bench/run", description="Breakwater beside its peers, in one run; "
+                                     "bench/README.md tells how to read it.",
+                                     epilog="scenarios: " + " ".join(scenario.names()))
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO")
     parser.add_argument("--binary", type=pathlib.Path, default=pathlib.Path("build/breakwater"))
     parser.add_argument("--rounds", type=int, help="default 3, with --quick 1")
@@ -58,8 +59,8 @@ def need_everything(bench, run, scenarios):
         bench.need(name)
     most = max(each.ask["connections"] for each in scenarios)
     if most > run.options.connections:
-        raise Trouble(f"{most} connections are asked for and {run.options.connections} are allowed here; raise the limit "
-                      "of open files (ulimit -Hn), or leave the scenario out")
+        raise Trouble(f"{most} connections are asked for and {run.options.connections} are allowed here; raise the "
+                      "limit of open files (ulimit -Hn), or leave the scenario out")
     machine.need_room(bench.folder, max(each.disk_mib for each in scenarios))
 
 

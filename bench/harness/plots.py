@@ -13,7 +13,8 @@ DRAWN = {"rate": ("rate", "requests per second, the best in its row is 1"),
          "beside": ("loud_p99_ms", "p99 in ms, with the heavy work beside"),
          "readers": ("p99_ms", "p99 in ms, beside readers of large objects"),
          "crowd": ("total_s", "seconds until the last client has everything"),
-         "expiry": ("slowest_ms", "ms that the slowest client waited"), "start": ("first_hit_s", "seconds to the first hit"),
+         "expiry": ("slowest_ms", "ms that the slowest client waited"),
+         "start": ("first_hit_s", "seconds to the first hit"),
          "memory": ("bytes_per_connection", "bytes per idle connection")}
 SCRIPT = """set terminal svg size {width},420 dynamic enhanced font "Helvetica,13" background "#ffffff"
 set output "{out}"
@@ -56,13 +57,14 @@ def script(kind, group, scenarios, names, lines, out):
     logarithmic = kind != "rate" and bool(numbers) and max(numbers) > 50 * min(numbers)
     data = "$data << END\n" + "\n".join(lines) + "\nEND\n"
     plots = ", \\\n     ".join(
-        f'$data using {i + 2}{":xtic(1)" if i == 0 else ""} title "{PRODUCTS[name].title}" lc rgb "{COLOURS[name]}" lw 0.4'
+        f'$data using {i + 2}{":xtic(1)" if i == 0 else ""} title "{PRODUCTS[name].title}" '
+        f'lc rgb "{COLOURS[name]}" lw 0.4'
         for i, name in enumerate(names))
     return data + SCRIPT.format(
-        width=max(700, 300 + 26 * len(names) * len(scenarios)), out=out, title=f"{group}: more is better" if kind == "rate"
-        else f"{group}: less is better", axis=DRAWN[kind][1], low="*" if logarithmic else 0,
-        form="%.0s%c" if kind == "memory" else "%g", log="set logscale y" if logarithmic else "",
-        rotate=-25 if len(scenarios) > 4 else 0, plots=plots)
+        width=max(700, 300 + 26 * len(names) * len(scenarios)), out=out,
+        title=f"{group}: more is better" if kind == "rate" else f"{group}: less is better", axis=DRAWN[kind][1],
+        low="*" if logarithmic else 0, form="%.0s%c" if kind == "memory" else "%g",
+        log="set logscale y" if logarithmic else "", rotate=-25 if len(scenarios) > 4 else 0, plots=plots)
 
 
 def draw(scenarios, run, folder):
@@ -78,8 +80,8 @@ def draw(scenarios, run, folder):
         if not names:
             continue
         out = folder / f"{group.lower().replace(' ', '-').replace(',', '')}-{kind}.svg"
-        done = subprocess.run(["gnuplot"], input=script(kind, group, members, names, lines, out), text=True, check=False,
-                              capture_output=True)
+        done = subprocess.run(["gnuplot"], input=script(kind, group, members, names, lines, out), text=True,
+                              check=False, capture_output=True)
         if done.returncode != 0:
             raise Trouble(f"gnuplot drew no {out.name}: {(done.stderr.strip() or 'no reason given').splitlines()[-1]}")
         drawn.setdefault(group, []).append(out.name)

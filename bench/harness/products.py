@@ -44,17 +44,20 @@ PRODUCTS = {product.name: product for product in (
              "-p", "thread_pool_max=@THREADS@", "-p", "default_grace=0", "-p", "default_keep=3600",
              "-p", "listen_depth=4096", "-p", "timeout_idle=600")),
     Product("trafficserver", "Traffic Server", "traffic_server", "trafficserver",
-            tuple(f"trafficserver/{name}" for name in ("records.config", "remap.config", "storage.config", "runroot.yaml",
-                                                       "ssl_multicert.config", "ip_allow.yaml")),
+            tuple(f"trafficserver/{name}" for name in ("records.config", "remap.config", "storage.config",
+                                                       "runroot.yaml", "ssl_multicert.config", "ip_allow.yaml")),
             ("traffic_server",), (("TS_RUNROOT", "@DIR@/runroot.yaml"),)),
-    Product("squid", "Squid", "squid", "squid-openssl", ("squid.conf",), ("squid", "-N", "-f", "@DIR@/squid.conf")),
-    Product("haproxy", "HAProxy", "haproxy", "haproxy", ("haproxy.cfg",), ("haproxy", "-db", "-f", "@DIR@/haproxy.cfg")),
+    Product("squid", "Squid", "squid", "squid-openssl", ("squid.conf",),
+            ("squid", "-N", "-n", "bench@PORT@", "-f", "@DIR@/squid.conf")),
+    Product("haproxy", "HAProxy", "haproxy", "haproxy", ("haproxy.cfg",),
+            ("haproxy", "-db", "-f", "@DIR@/haproxy.cfg")),
     Product("h2o", "h2o, static files", "h2o", "h2o", ("h2o.conf",), ("h2o", "-m", "worker", "-c", "@DIR@/h2o.conf"),
             is_cache=False),
     Product("origin", "the origin", "nginx", "nginx-light", ("origin.conf",),
             ("nginx", "-c", "@DIR@/origin.conf", "-e", "@DIR@/origin.log"), is_cache=False),
     Product("slow-origin", "the slow origin", "python3", "python3", (),
-            (sys.executable, str(BENCH / "harness" / "slow_origin.py"), "@PORT@", "@FILES@", "@BEHAVIOUR@"), is_cache=False),
+            (sys.executable, str(BENCH / "harness" / "slow_origin.py"), "@PORT@", "@FILES@", "@BEHAVIOUR@"),
+            is_cache=False),
 )}
 NAMES = [name for name in PRODUCTS if not name.endswith("origin")]
 
@@ -74,9 +77,9 @@ class Bench:
         self.files = folder / "files"
         self.files.mkdir()
         self.files.chmod(0o755)
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                        "-days", "2", "-subj", "/CN=127.0.0.1", "-keyout", str(folder / "bench.key"), "-out",
-                        str(folder / "bench.crt")], check=True, capture_output=True)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                        "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-keyout", str(folder / "bench.key"),
+                        "-out", str(folder / "bench.crt")], check=True, capture_output=True)
         (folder / "bench.pem").write_bytes((folder / "bench.crt").read_bytes() + (folder / "bench.key").read_bytes())
 
     def need(self, name):
@@ -94,7 +97,10 @@ class Bench:
         return package_version(PRODUCTS[name].package)
 
     def start(self, name, core, cache_bytes=DEFAULT_CACHE, origin_port=0, workers=1, keep=None, behaviour=""):
-        """Starts a product, pinned to `core` (a number or a list).  `keep`: a folder whose store outlives the process."""
+        """
+        Starts a product, pinned to `core` (a number or a list).
+        `keep`: a folder whose store outlives the process.
+        """
         words = {"ORIGIN": origin_port, "WORKERS": workers, "BEHAVIOUR": behaviour, **sizes(cache_bytes)}
         server = Server(self, PRODUCTS[name], core, words, keep)
         self.running.append(server)
@@ -138,7 +144,9 @@ class Server:
         return text
 
     def configure(self):
-        """The product's files; a line that begins with @ROOT@ is for a run as root: stay it, the folder is ours alone."""
+        """
+        The product's files; a line that begins with @ROOT@ is for a run as root: stay it, the folder is ours alone.
+        """
         for name in self.product.files:
             lines = self.fill((BENCH / "peers" / name).read_text()).splitlines(True)
             if os.getuid() == 0:

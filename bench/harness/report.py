@@ -1,4 +1,7 @@
-"""report - what was measured, for a terminal, as JSON and as Markdown; plots.py draws the SVGs that the last one shows."""
+"""report - what was measured, for a terminal, as JSON and as Markdown.
+
+plots.py draws the SVGs that the last one shows.
+"""
 import json
 import time
 
@@ -17,18 +20,22 @@ COLUMNS = {
                ("cpu", "CPU", "{:.0%}")),
     "readers": (("p50_ms", "p50 ms", "{:.2f}"), ("p99_ms", "p99 ms", "{:.2f}"), ("p999_ms", "p99.9 ms", "{:.2f}"),
                 ("rate", "requests/s", "{:,.0f}"), ("cpu", "CPU", "{:.0%}"), ("load_cpu", "load CPU", "{:.0%}")),
-    "crowd": (("origin_requests", "origin requests", "{:,.0f}"), ("last_first_byte_ms", "last first byte ms", "{:,.0f}"),
+    "crowd": (("origin_requests", "origin requests", "{:,.0f}"),
+              ("last_first_byte_ms", "last first byte ms", "{:,.0f}"),
               ("total_s", "total s", "{:.2f}"), ("cpu", "CPU", "{:.0%}")),
     "expiry": (("origin_requests", "origin requests", "{:,.0f}"), ("origin_peak", "at once", "{:.0f}"),
-               ("waited", "waited", "{:,.0f}"), ("slowest_ms", "slowest ms", "{:,.0f}"), ("errors", "errors", "{:.0f}")),
+               ("waited", "waited", "{:,.0f}"), ("slowest_ms", "slowest ms", "{:,.0f}"),
+               ("errors", "errors", "{:.0f}")),
     "start": (("first_hit_s", "first hit s", "{:.3f}"), ("full_index_s", "full index s", "{:.2f}"),
               ("objects", "objects", "{:,.0f}")),
     "memory": (("bytes_per_object", "bytes/object", "{:,.0f}"), ("index_bytes_per_object", "of index", "{:.1f}"),
-               ("bytes_per_connection", "idle HTTP/1.1", "{:,.0f}"), ("bytes_per_h2_connection", "idle HTTP/2", "{:,.0f}")),
+               ("bytes_per_connection", "idle HTTP/1.1", "{:,.0f}"),
+               ("bytes_per_h2_connection", "idle HTTP/2", "{:,.0f}")),
 }
 # what the ratios are of, and whether more is better
-CHIEF = {"rate": (("rate", True), ("per_cpu", True)), "beside": (("loud_p99_ms", False),), "readers": (("p99_ms", False),),
-         "crowd": (("total_s", False),), "expiry": (), "start": (("first_hit_s", False),), "memory": ()}
+CHIEF = {"rate": (("rate", True), ("per_cpu", True)), "beside": (("loud_p99_ms", False),),
+         "readers": (("p99_ms", False),), "crowd": (("total_s", False),), "expiry": (),
+         "start": (("first_hit_s", False),), "memory": ()}
 
 
 def cell(rounds, figure, form):
@@ -102,8 +109,8 @@ def summary(scenarios, run):
             figure, larger = CHIEF[scenario.kind][0]
             best = compare.best_peer(run.figures[scenario.name], figure, larger)
             value = compare.ratio(run.figures[scenario.name][US], run.figures[scenario.name][best], figure)
-            lines.append(f"- **{scenario.name}**: {PRODUCTS[best].title} is first; Breakwater has {value or 0:.2f} x its "
-                         f"{figure.replace('_', ' ')}")
+            lines.append(f"- **{scenario.name}**: {PRODUCTS[best].title} is first; "
+                         f"Breakwater has {value or 0:.2f} x its {figure.replace('_', ' ')}")
         for verdict in run.verdicts(scenario) if run.judging else ():
             if verdict["verdict"] != "met":
                 lines.append(f"- **{scenario.name}**: {goal_text(verdict)}")

@@ -16,11 +16,12 @@ SIZES = {"1k": 1 << 10, "4k": 4 << 10, "8k": 8 << 10, "32k": 32 << 10, "64k": 64
 KINDS = ("rate", "beside", "readers", "crowd", "expiry", "start", "memory")
 # the order of the report; other groups come behind them
 GROUPS = ("Hits", "Hits over TLS", "Hits over HTTP 2 and TLS", "Conditions and ranges", "Misses", "Mixed",
-          "A crowd on a cold object", "Expiry wave", "Hits beside heavy work", "Connections", "Objects", "Workers", "Start",
-          "Memory")
-FIGURES = ("rate", "per_cpu", "p50_ms", "p99_ms", "p999_ms", "loud_p99_ms", "p99_growth", "origin_requests", "origin_peak",
-           "last_first_byte_ms", "total_s", "errors", "waited", "first_hit_s", "full_index_s", "bytes_per_object",
-           "index_bytes_per_object", "bytes_per_connection", "bytes_per_h2_connection", "slowest_ms")
+          "A crowd on a cold object", "Expiry wave", "Hits beside heavy work", "Connections", "Objects", "Workers",
+          "Start", "Memory")
+FIGURES = ("rate", "per_cpu", "p50_ms", "p99_ms", "p999_ms", "loud_p99_ms", "p99_growth", "origin_requests",
+           "origin_peak", "last_first_byte_ms", "total_s", "errors", "waited", "first_hit_s", "full_index_s",
+           "bytes_per_object", "index_bytes_per_object", "bytes_per_connection", "bytes_per_h2_connection",
+           "slowest_ms")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,16 +35,17 @@ class Key:
 
 ASK = {
     "path": Key(str, required=True), "pick": Key(str, "one", ("one", "each", "uniform", "zipf")),
-    "objects": Key(int, 1), "sizes": Key(list, (), tuple(SIZES)), "miss_percent": Key(float, 0.0), "zipf": Key(float, 1.0),
-    "protocol": Key(str, "http", ("http", "https", "h2")), "connections": Key(int, 64), "streams": Key(int, 8),
-    "headers": Key(dict, {}), "conditional": Key(bool, False), "rate": Key(int, 1000), "waves": Key(int, 1)}
+    "objects": Key(int, 1), "sizes": Key(list, (), tuple(SIZES)), "miss_percent": Key(float, 0.0),
+    "zipf": Key(float, 1.0), "protocol": Key(str, "http", ("http", "https", "h2")), "connections": Key(int, 64),
+    "streams": Key(int, 8), "headers": Key(dict, {}), "conditional": Key(bool, False), "rate": Key(int, 1000),
+    "waves": Key(int, 1)}
 HOLDS = {"status": Key(int, 200), "from": Key(str, "cache", ("cache", "origin", "stored", "revalidated")),
          "range": Key(list, ())}
 ORIGIN = {"delay_ms": Key(int, 0), "mib_per_second": Key(float, 0.0), "cache_control": Key(str, "max-age=86400")}
 BESIDE = {"path": Key(str, required=True), "rate": Key(int, 100), "connections": Key(int, 8), "streams": Key(int, 1),
           "objects": Key(int, 0),          "cold": Key(bool, False)}
-GOAL = {"figure": Key(str, words=FIGURES, required=True), "peer": Key(str, words=(*NAMES, "best")), "scenario": Key(str),
-        "at_least": Key(float), "at_most": Key(float)}
+GOAL = {"figure": Key(str, words=FIGURES, required=True), "peer": Key(str, words=(*NAMES, "best")),
+        "scenario": Key(str), "at_least": Key(float), "at_most": Key(float)}
 TOP = {
     "title": Key(str, required=True), "group": Key(str, "Other"), "kind": Key(str, words=KINDS, required=True),
     "products": Key(list, words=tuple(NAMES), required=True), "rounds": Key(int, 99), "workers": Key(int, 1),
@@ -54,7 +56,9 @@ NEEDED = {"crowd": "origin", "expiry": "origin", "beside": "beside", "readers": 
 
 
 class Scenario:
-    """One file.  Keys of the top are attributes; `ask`, `holds`, `origin`, `beside` are dicts, `goals` a list of them."""
+    """
+    One file.  Keys of the top are attributes; `ask`, `holds`, `origin`, `beside` are dicts, `goals` a list of them.
+    """
 
     def __init__(self, name, values):
         self.name = name
@@ -102,7 +106,8 @@ class Reader:
 
     def value(self, table, key, rule, value):
         number = rule.type in (int, float) and isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not (isinstance(value, rule.type) or (number and rule.type is float)) or (rule.type is int and value is True):
+        if not (isinstance(value, rule.type) or (number and rule.type is float)) or (
+                rule.type is int and value is True):
             kinds = {str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "a table",
                      bool: "true or false"}
             raise self.wrong(table, key, f"{key} is {kinds[rule.type]}, not {value!r}")
@@ -122,7 +127,8 @@ class Reader:
             if key in given:
                 values[key] = self.value(name, key, rule, given[key])
             elif rule.required:
-                raise self.wrong(name, None, f"{key} is missing; write it {f'below [{name}]' if name else 'at the top'}")
+                raise self.wrong(name, None,
+                                 f"{key} is missing; write it {f'below [{name}]' if name else 'at the top'}")
             else:
                 values[key] = rule.default
         return values
@@ -150,7 +156,8 @@ def check_whole(reader, values):
     if need and values[need] is None:
         raise reader.wrong("", "kind", f"kind {kind} needs a table; add [{need}]")
     if ask["protocol"] == "h2" and ask["pick"] != "one":
-        raise reader.wrong("ask", "pick", "h2load asks for one path only; choose pick = \"one\", or protocol http or https")
+        raise reader.wrong("ask", "pick",
+                           "h2load asks for one path only; choose pick = \"one\", or protocol http or https")
     if ask["pick"] != "one" and "{n}" not in ask["path"]:
         raise reader.wrong("ask", "path", "a path that is picked has {n} in it, as \"/keep/1k/{n}\"")
     if bool(ask["sizes"]) != ("{size}" in ask["path"]):
@@ -200,6 +207,7 @@ def choose(wanted, quick):
     for each in all_of_them:
         for goal in each.goals:
             if goal["scenario"] and goal["scenario"] not in known:
-                raise Trouble(f"bench/scenarios/{each.name}.toml: the goal's scenario {goal['scenario']!r} is not there")
+                raise Trouble(f"bench/scenarios/{each.name}.toml: the goal's scenario {goal['scenario']!r} "
+                              "is not there")
     all_of_them.sort(key=lambda each: GROUPS.index(each.group) if each.group in GROUPS else len(GROUPS))
     return [each for each in all_of_them if wanted or not quick or each.in_quick]

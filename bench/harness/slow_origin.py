@@ -2,8 +2,8 @@
 
     slow_origin.py PORT FILES '{"delay_ms": 300, "mib_per_second": 20, "cache_control": "max-age=2"}'
 
-/figures answers JSON: requests, peak (most at once), now, first_byte (CLOCK_MONOTONIC, seconds, which all processes share);
-/reset begins anew.  One thread; a response without a rate is written at once.
+/figures answers JSON: requests, peak (most at once), now, first_byte (CLOCK_MONOTONIC, seconds, which all processes
+share); /reset begins anew.  One thread; a response without a rate is written at once.
 """
 import asyncio
 import email.utils
@@ -61,7 +61,8 @@ async def answer(origin, writer, size, head):
         await asyncio.sleep(origin.delay)
         etag = f'"{size}"'
         now = email.utils.formatdate(usegmt=True)
-        fields = f"Date: {now}\r\nLast-Modified: {LONG_AGO}\r\nCache-Control: {origin.cache_control}\r\nETag: {etag}\r\n\r\n"
+        fields = (f"Date: {now}\r\nLast-Modified: {LONG_AGO}\r\nCache-Control: {origin.cache_control}\r\n"
+                  f"ETag: {etag}\r\n\r\n")
         if not origin.first_byte:
             origin.first_byte = time.monotonic()
         if f"if-none-match: {etag}" in head.lower():

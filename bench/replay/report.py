@@ -80,9 +80,9 @@ def markdown_table(names, rows):
 
 def markdown(results):
     parts = ["# Offload", "", f"{results['date']}, {results['version']}, on {results['machine']}. Command: "
-             f"`{results['command']}`.", "", "Offload is the share of requests, and of their bytes, that the origin did "
-             "not see; the cache is empty at first. Shares of the bound are those of Belady-size for requests and of "
-             "Belady for bytes."]
+             f"`{results['command']}`.", "", "Offload is the share of requests, and of their bytes, that the origin "
+             "did not see; the cache is empty at first. Shares of the bound are those of Belady-size for requests and "
+             "of Belady for bytes."]
     if results["goals"]:
         parts += ["", "## Goals", "", markdown_table(["goal", "got", "wanted", ""],
                   [[goal["what"], goal["got"], goal["wanted"], "holds" if goal["holds"] else "**falls short**"]
@@ -159,11 +159,12 @@ def plot_simulated(cells, share, output):
 
 def plot_live(run, output):
     """Two bars a product."""
-    lines = [f'"{one["title"].replace(", protect: ", ":" + NEW_LINE)}" {one["request_offload"]:.2f} {one["byte_offload"]:.2f}'
-             for one in run["products"]]
+    lines = [f'"{one["title"].replace(", protect: ", ":" + NEW_LINE)}" {one["request_offload"]:.2f} '
+             f'{one["byte_offload"]:.2f}' for one in run["products"]]
     script = PLOT.format(width=960, height=420, output=output).replace("set multiplot layout 2,1\n", "set bmargin 4\n")
     title = f"Offload, per cent: {run['trace']}, cache of {run['share']:g} % ({size(run['room'])})"
-    script += "\n".join([f"set title '{title}' font 'sans-serif,15' textcolor rgb '#202124'", "$live << END", *lines, "END",
+    script += "\n".join([f"set title '{title}' font 'sans-serif,15' textcolor rgb '#202124'",
+                         "$live << END", *lines, "END",
                          f"plot $live using 2:xtic(1) title 'requests' lc rgb '{COLOURS['breakwater:requests']}', "
                          f"$live using 3 title 'bytes' lc rgb '{COLOURS['gdsf']}'", ""])
     return draw(script, output)

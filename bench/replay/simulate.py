@@ -7,11 +7,15 @@ GOALS_WEB = (("breakwater:requests", "belady-size", "request_offload", 92),
              ("breakwater:bytes", "belady", "byte_offload", 86))
 BASELINES = ("lru", "s3-fifo", "gdsf")
 MARGIN = 2  # points below the best baseline
-# what the simulation by which the policy was chosen reaches (docs/decisions/0016): requests with that goal, bytes with theirs
+# what the simulation by which the policy was chosen reaches (docs/decisions/0016): requests with that goal, bytes with
+# theirs
 REACHED = {
-    ("scan", 5): (66.20, 59.92), ("scan", 10): (72.46, 65.57), ("onehit", 5): (61.45, 54.46), ("onehit", 10): (63.56, 59.47),
-    ("flash", 5): (75.65, 58.60), ("flash", 10): (82.11, 65.41), ("drift", 5): (77.59, 64.15), ("drift", 10): (82.01, 70.81),
-    ("flood", 5): (67.50, 55.21), ("flood", 10): (70.02, 62.28), ("corr+", 5): (80.93, 62.80), ("corr+", 10): (84.27, 70.95),
+    ("scan", 5): (66.20, 59.92), ("scan", 10): (72.46, 65.57),
+    ("onehit", 5): (61.45, 54.46), ("onehit", 10): (63.56, 59.47),
+    ("flash", 5): (75.65, 58.60), ("flash", 10): (82.11, 65.41),
+    ("drift", 5): (77.59, 64.15), ("drift", 10): (82.01, 70.81),
+    ("flood", 5): (67.50, 55.21), ("flood", 10): (70.02, 62.28),
+    ("corr+", 5): (80.93, 62.80), ("corr+", 10): (84.27, 70.95),
     ("corr-", 5): (94.18, 4.86), ("corr-", 10): (94.25, 9.70),
 }
 NEAR = 0.5  # points from that
@@ -82,18 +86,21 @@ def goals(cells):
 
 
 def goals_live(runs):
-    """Ahead of every peer: in requests by ten points at 5 % with that goal, and in both with the goal of bytes alone."""
+    """
+    Ahead of every peer: in requests by ten points at 5 % with that goal, and in both with the goal of bytes alone.
+    """
     found = []
     for run in runs:
         ours = {one["name"]: one for one in run["products"] if one["name"].startswith("breakwater")}
         margin = LIVE_AHEAD if run["share"] == 5 else 0
-        for name, figure, least in (("breakwater", "request_offload", margin), ("breakwater:bytes", "request_offload", 0),
+        for name, figure, least in (("breakwater", "request_offload", margin),
+                                    ("breakwater:bytes", "request_offload", 0),
                                     ("breakwater:bytes", "byte_offload", 0)):
             for peer in run["products"]:
                 if peer["name"] in ours or name not in ours:
                     continue
                 ahead = ours[name][figure] - peer[figure]
-                found.append({"what": f"live at {run['share']:g} %: {figure.replace('_', ' ')} of {ours[name]['title']} "
-                                      f"against {peer['title']}",
+                found.append({"what": f"live at {run['share']:g} %: {figure.replace('_', ' ')} of "
+                                      f"{ours[name]['title']} against {peer['title']}",
                               "got": round(ahead, 1), "wanted": f">= {least} points ahead", "holds": ahead >= least})
     return found

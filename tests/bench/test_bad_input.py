@@ -67,8 +67,8 @@ def test_more_connections_than_descriptors_are_refused_before_anything_is_measur
 
 def test_two_runs_do_not_measure_at_once(tmp_path):
     with machine.work_folder(tmp_path / "out"):
-        done = subprocess.run([*RUN, "--out", str(tmp_path / "out"), "--products", "nginx", "hit-1k"], capture_output=True,
-                              text=True, timeout=60, check=False)
+        done = subprocess.run([*RUN, "--out", str(tmp_path / "out"), "--products", "nginx", "hit-1k"],
+                              capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 2
     assert "another run is using" in done.stderr

@@ -46,7 +46,8 @@ def test_a_row_is_limited_by_a_generator_that_was_busy_while_the_server_was_not(
     assert compare.limited_by_generator(rounds("cpu", server, load_cpu=load)) == limited
 
 
-@pytest.mark.parametrize("load, server, so", [(0.5, 0.5, True), (0.79, 0.79, True), (0.8, 0.2, False), (0.2, 0.8, False)])
+@pytest.mark.parametrize("load, server, so", [
+    (0.5, 0.5, True), (0.79, 0.79, True), (0.8, 0.2, False), (0.2, 0.8, False)])
 def test_a_row_is_marked_in_which_neither_side_was_busy(load, server, so):
     assert compare.disturbed(rounds("cpu", server, load_cpu=load)) == so
     assert ("neither side was busy" in compare.marks("nginx", rounds("cpu", server, load_cpu=load), {})) == so
@@ -100,7 +101,8 @@ def test_a_goal_against_the_best_peer_finds_it():
 
 
 def test_a_goal_of_less_time_is_against_the_peer_with_the_least():
-    figures = {"s": {"breakwater": rounds("total_s", 3.0), "nginx": rounds("total_s", 2.0), "squid": rounds("total_s", 6.0)}}
+    figures = {"s": {"breakwater": rounds("total_s", 3.0), "nginx": rounds("total_s", 2.0),
+                     "squid": rounds("total_s", 6.0)}}
 
     assert judged(goal("total_s", peer="best", at_most=1.0), figures=figures) == ("short", 1.5)
 

@@ -8,7 +8,8 @@ GOALS = [{"figure": "rate", "peer": "nginx", "scenario": None, "at_least": 1.8, 
 
 
 def one(name="hit-1k", goals=(), **more):
-    return types.SimpleNamespace(name=name, title="hits", group="Hits", kind="rate", note="", workers=1, goals=list(goals), **more)
+    return types.SimpleNamespace(name=name, title="hits", group="Hits", kind="rate", note="", workers=1,
+                                 goals=list(goals), **more)
 
 
 def measured(figures, failures=None, judging=True):
@@ -54,11 +55,13 @@ def test_the_summary_names_goals_that_are_short_and_not_those_that_are_met():
 def test_the_summary_names_rows_where_another_is_first():
     figures = {"hit-1k": {"breakwater": rounds(80), "nginx": rounds(100)}}
 
-    assert report.summary([one()], measured(figures)) == ["- **hit-1k**: nginx is first; Breakwater has 0.80 x its rate"]
+    assert report.summary([one()], measured(figures)) == [
+        "- **hit-1k**: nginx is first; Breakwater has 0.80 x its rate"]
 
 
 def test_the_summary_names_failures_also_where_no_time_is_judged():
-    run = measured({"hit-1k": {"breakwater": rounds(80), "nginx": []}}, {"hit-1k": {"nginx": "wrong bytes"}}, judging=False)
+    run = measured({"hit-1k": {"breakwater": rounds(80), "nginx": []}}, {"hit-1k": {"nginx": "wrong bytes"}},
+                   judging=False)
 
     assert report.summary([one(goals=GOALS)], run) == ["- **hit-1k**: nginx failed: wrong bytes"]
 

@@ -69,7 +69,8 @@ def test_a_mistake_is_named_with_its_line_and_its_cure(tmp_path, old, new, line,
 
 
 def test_the_origin_gets_a_file_for_each_size_that_is_asked_for(tmp_path):
-    text = GOOD.replace("/keep/1k/hot", "/keep/{size}/{n}").replace("connections = 64", 'sizes = ["1k", "32k"]\npick = "each"')
+    text = GOOD.replace("/keep/1k/hot", "/keep/{size}/{n}").replace(
+        "connections = 64", 'sizes = ["1k", "32k"]\npick = "each"')
 
     assert read(tmp_path, text).size_words() == {"1k", "32k"}
 
