@@ -241,3 +241,5 @@ class Server:
                 pass
         self.signal(signal.SIGKILL)
         self.process.wait()
+        for left in pathlib.Path("/dev/shm").glob(f"bench{self.port}-*"):  # Squid's, of the name that it was given
+            left.unlink(missing_ok=True)
