@@ -16,7 +16,7 @@ CPPFLAGS += -Iinclude -isystem /usr/include
 LDLIBS  := -lh2o-evloop -lnghttp2 -llmdb -lxxhash -lyaml -ljansson -lcares -lpcre2-8 -lssl -lcrypto -lz -lpthread -lm
 LDFLAGS += $(SANITIZE)
 # The hit path crosses modules, so the product is optimised as a whole (docs/decisions/0018); tests
-# link the same objects as they are.
+# link the same objects as they are (-fno-lto).
 LTO     ?= $(if $(SANITIZE)$(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
 
 # from the bottom of the layers to the top
@@ -57,7 +57,7 @@ $(BUILD)/lib/$(1).a: $$(filter $(BUILD)/obj/$(1)/%,$$(OBJ))
 $(BUILD)/unit/$(1)/test_%: tests/unit/$(1)/test_%.c tests/unit/unit.h $$(call libs,$(1))
 	@mkdir -p $$(@D)
 	$$(call say,test)
-	$$(Q)$$(CC) $$(CFLAGS) $$(CPPFLAGS) -Itests/unit -MMD -MP -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LDFLAGS) -lcmocka $$(LDLIBS)
+	$$(Q)$$(CC) $$(CFLAGS) -fno-lto $$(CPPFLAGS) -Itests/unit -MMD -MP -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(LDFLAGS) -lcmocka $$(LDLIBS)
 endef
 $(foreach m,$(MODULES),$(eval $(call archive,$(m))))
 

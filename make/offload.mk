@@ -19,16 +19,16 @@ $(BUILD)/lib/bench.a: $(filter-out %/main.o,$(SIM:bench/sim/%.c=$(BUILD)/obj/ben
 
 $(BUILD)/offload-sim: $(BUILD)/obj/bench/main.o $(BUILD)/lib/bench.a $(call libs,cache)
 	$(call say,link)
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) -fno-lto -o $@ $^ $(LDFLAGS) $(LDLIBS)
 
 $(BUILD)/offload-live: $(BUILD)/obj/bench/live/main.o $(BUILD)/lib/bench.a $(call libs,base)
 	$(call say,link)
-	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDFLAGS) $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) -fno-lto -o $@ $^ $(LDFLAGS) $(LDLIBS)
 
 $(BUILD)/unit/bench/test_%: tests/unit/bench/test_%.c tests/unit/unit.h $(BUILD)/lib/bench.a $(call libs,cache)
 	@mkdir -p $(@D)
 	$(call say,test)
-	$(Q)$(CC) $(CFLAGS) $(CPPFLAGS) -Itests/unit -Ibench/sim -Ibench/live -MMD -MP -o $@ $< $(filter %.a,$^) $(LDFLAGS) -lcmocka \
+	$(Q)$(CC) $(CFLAGS) -fno-lto $(CPPFLAGS) -Itests/unit -Ibench/sim -Ibench/live -MMD -MP -o $@ $< $(filter %.a,$^) $(LDFLAGS) -lcmocka \
 	    $(LDLIBS)
 
 -include $(SIM:bench/sim/%.c=$(BUILD)/obj/bench/%.d) $(LIVE:bench/live/%.c=$(BUILD)/obj/bench/live/%.d)

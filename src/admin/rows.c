@@ -120,7 +120,7 @@ struct bw_rows bw_rows_store(void)
         {"size_bytes", FIGURE(size), true, "Bytes that they may take: cache.size."},
         {"file_bytes", FIGURE(file_bytes), true, "Bytes of the file on disk."},
         {"index_bytes", FIGURE(index_bytes), true, "Memory of the index in bytes."},
-        {"queue_bytes", FIGURE(queue_bytes), true, "Bytes that wait for the writer."},
+        {"queue_bytes", FIGURE(queue_bytes), true, "Bytes of memory that wait for the writer."},
         {"stored", FIGURE(stored), false, "Objects that were stored."},
         {"evicted", FIGURE(evicted), false, "Objects that gave way to worthier ones."},
         {"refused", FIGURE(refused), false,
@@ -130,7 +130,7 @@ struct bw_rows bw_rows_store(void)
         {"corrupt", FIGURE(corrupt), false, "Stored objects that failed their checksum."},
         {"commits", FIGURE(commits), false, "Transactions written to disk."},
         {"queue_full", FIGURE(queue_full), false,
-         "Chunks that the writer's queue had no room for."},
+         "Chunks and records that the writer's queue had no room for."},
     };
 #undef FIGURE
     return ROWS(rows);

@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { SQUEEZE_HOLDS_US = 60 * 1000 * 1000, SQUEEZE_SHARE = 16, COMMIT_ROOM = 2 * BW_STORE_GROUP };
+enum { SQUEEZE_HOLDS_US = 60 * 1000 * 1000, SQUEEZE_SHARE = 16, COMMITS = 2 };
 
 /* ---- the transaction ---- */
 
@@ -100,9 +100,10 @@ static bool is_full(const struct bw_store *s, int rc)
 static uint64_t fitting(const struct bw_store *s)
 {
     uint64_t used = bw_index_used(s->index), less = used / SQUEEZE_SHARE;
+    uint64_t room = COMMITS * s->writer.group_most;
 
-    if (less < COMMIT_ROOM)
-        less = COMMIT_ROOM;
+    if (less < room)
+        less = room;
     return used - (less < used / 2 ? less : used / 2);
 }
 

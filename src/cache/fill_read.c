@@ -219,12 +219,17 @@ static size_t smaller(size_t a, uint64_t b)
     return a < b ? a : (size_t)b;
 }
 
-/* Where the pool is nearly full a slow client holds back less of it (fill.md, 5). */
+/*
+ * Where the pool is nearly full a slow client holds back less of it (fill.md, 5); and where the
+ * window waits for the slowest, the slowest has to move within rule 23's time.
+ */
 static unsigned pieces_most(const struct bw_fill *f)
 {
     const struct bw_budget *pool = f->fs->o.budget;
 
-    return bw_budget_used(pool) < pool->limit - pool->limit / 8 ? PIECES_MAX : BW_CHUNK_BLOCKS;
+    if (bw_budget_used(pool) >= pool->limit - pool->limit / 8)
+        return BW_CHUNK_BLOCKS;
+    return f->store == FILL_STORE_ON ? PIECES_MAX : PIECES_MAX / 2;
 }
 
 static void take_pieces(struct bw_fill *f, struct bw_waiter *w, size_t most, struct bw_pieces *out)

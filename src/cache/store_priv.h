@@ -26,7 +26,7 @@
 enum {
     BW_STORE_PAGE = 4096,
     BW_STORE_GROUP = 8 << 20,       /* bytes that one commit writes, at most */
-    BW_STORE_GROUP_US = 100 * 1000, /* and how long less than that is gathered */
+    BW_STORE_GROUP_US = 100 * 1000, /* and how long little is gathered */
     BW_STORE_PURGES = 1024,         /* purges that are remembered */
     BW_STORE_WARMED = 4096,
     BW_CHUNK_SUM = 8, /* bytes of checksum behind those of the body */
@@ -145,7 +145,7 @@ struct bw_writer {
     bool stop, working, hurry;     /* under the lock */
     int64_t committed_us;          /* when the last batch was over; under the lock */
     size_t queued;                 /* bytes to be written; under the lock */
-    size_t group, group_most;      /* of these, that make a commit worth it; and that it takes */
+    size_t group_most;             /* of these, that one commit takes */
     size_t limit;                  /* of `bytes` */
     atomic_size_t bytes;           /* of memory that waits for a commit, or is in one */
 };

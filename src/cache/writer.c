@@ -2,8 +2,9 @@
  * writer.c - the queue to the store, and the thread that empties it.
  *
  * A commit costs a disk flush, so work is gathered: until there is enough of it, or the oldest has
- * waited for 100 ms, or somebody waits for it.  The queue is bounded by bytes; what does not fit is
- * served and not stored (fill.md, rule 22).  Deletes and purges are small and always accepted.
+ * waited for 100 ms, or somebody waits for it.  The queue is bounded by the memory that waits in
+ * it, that of the fills with it; what does not fit is served and not stored (fill.md, rule 22).
+ * Deletes and purges are small and always accepted.
  */
 #include "breakwater/base/clock.h"
 
@@ -13,9 +14,8 @@
 
 enum {
     SYNC_EVERY_US = 5 * 1000 * 1000,
-    GROUP = 256 << 10, /* bytes; BW_STORE_GROUP is the most */
-    GROUP_SHARE = 64,  /* of the cache */
-    GROUP_LEAST = 256 << 10,
+    GROUP = 256 << 10, /* bytes that make a commit worth it */
+    GROUP_SHARE = 64,  /* of the cache, that one commit writes at most */
 };
 
 static size_t charge_of_blocks(struct bw_block *const *blocks, size_t n)
@@ -45,7 +45,7 @@ static void append(struct bw_writer *w, struct bw_item *it)
     w->urgent += it->urgent;
     w->queued += it->charge;
     atomic_fetch_add(&w->bytes, it->charge + it->held);
-    if (first || it->urgent || w->queued >= w->group)
+    if (first || it->urgent || w->queued >= GROUP)
         pthread_cond_signal(&w->wake);
 }
 
@@ -145,6 +145,7 @@ enum bw_err bw_writer_chunk(struct bw_store *s, struct bw_writer_client *c,
     it->objid = chunk->objid;
     it->urgent = chunk->urgent;
     it->charge = sizeof(*it) + charge_of_blocks(chunk->blocks, chunk->n);
+    it->held = chunk->n * BW_BLOCK_SIZE - charge_of_blocks(chunk->blocks, chunk->n);
     it->chunk = (struct bw_item_chunk){.key = chunk->key,
                                        .expected = chunk->expected,
                                        .index = chunk->index,
@@ -230,7 +231,7 @@ static bool is_due(const struct bw_writer *w, int64_t now_us)
 {
     if (w->first == NULL)
         return false;
-    return w->stop || w->hurry || w->flushing > 0 || w->urgent > 0 || w->queued >= w->group ||
+    return w->stop || w->hurry || w->flushing > 0 || w->urgent > 0 || w->queued >= GROUP ||
            now_us >= group_ends(w);
 }
 
@@ -243,9 +244,11 @@ static size_t batch_most(const struct bw_writer *w)
 {
     size_t half = w->queued / 2;
 
+    if (w->urgent > 0 || w->flushing > 0 || w->stop) /* somebody waits for the last of it */
+        return w->group_most;
     if (half > w->group_most)
         return w->group_most;
-    return half > w->group ? half : w->group;
+    return half > GROUP ? half : GROUP;
 }
 
 /* The lock is held. */
@@ -389,7 +392,7 @@ static size_t most_of(uint64_t size)
 
     if (part > BW_STORE_GROUP)
         return BW_STORE_GROUP;
-    return part > GROUP_LEAST ? (size_t)part : GROUP_LEAST;
+    return part > GROUP ? (size_t)part : GROUP;
 }
 
 int bw_writer_start(struct bw_store *s, size_t limit)
@@ -399,7 +402,6 @@ int bw_writer_start(struct bw_store *s, size_t limit)
 
     w->limit = limit;
     w->group_most = most_of(s->size);
-    w->group = w->group_most < GROUP ? w->group_most : GROUP;
     w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
     pthread_condattr_init(&monotonic);

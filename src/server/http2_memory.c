@@ -27,8 +27,10 @@ enum {
 #if defined(__SANITIZE_ADDRESS__) || defined(WATCHED)
 enum { KEPT_MAX = 0 };
 #else
-enum { KEPT_MAX = 512 * 1024 }; /* bytes, on all lists together */
+enum { KEPT_MAX = 512 * 1024 }; /* bytes, on all lists together, without what is in front */
 #endif
+
+_Static_assert(sizeof(struct bw_h2_stream) <= LARGEST, "a stream has a list, too");
 
 /* In front of what is handed out, which is aligned for any type. */
 struct block {

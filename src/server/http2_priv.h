@@ -76,7 +76,8 @@ struct bw_h2_stream {
     size_t fields_cap, fields_n, head_bytes;
 
     struct {
-        h2o_iovec_t few[BW_H2_PIECES];
+        h2o_iovec_t few[BW_H2_PIECES], *many; /* `many`: in the pool, for sends of more */
+        size_t many_n;
         h2o_iovec_t *v;
         size_t at, n;
         size_t bytes;                  /* in v, not packed yet */
@@ -144,7 +145,7 @@ struct bw_http2 {
     uint64_t head_at;          /* since when a head is incomplete, 0: none is */
     int32_t head_stream;       /* whose */
     struct bw_h2_stream *head; /* the same while it lives, or NULL */
-    int64_t read_us;           /* bw_clock_mono_us() when what is taken was read */
+    int64_t read_us;           /* bw_clock_mono_us() when that bite of what was read was taken */
     uint64_t acked;            /* of the socket, at the last tick */
     uint64_t written_at;       /* when it moved */
 

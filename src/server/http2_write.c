@@ -241,13 +241,24 @@ void bw_h2_reset(struct bw_h2_stream *st, uint32_t code)
     bw_h2_turn_soon(st->conn);
 }
 
+/* Kept for the sends to come: a response may have very many. */
+static h2o_iovec_t *pieces_memory(struct bw_h2_stream *st, size_t n)
+{
+    if (n <= BW_H2_PIECES)
+        return st->out.few;
+    if (n > st->out.many_n) {
+        st->out.many = h2o_mem_alloc_pool(&st->x.req.pool, n * sizeof(*st->out.many));
+        st->out.many_n = n;
+    }
+    return st->out.many;
+}
+
 /* The caller's vector is the caller's; the bytes are the generator's until it proceeds. */
 void bw_h2_send_pieces(struct bw_h2_stream *st, const h2o_iovec_t *bufs, size_t n, bool last)
 {
     BW_ASSERT(st->out.bytes == 0);
     st->out.at = st->out.n = 0;
-    st->out.v = n <= BW_H2_PIECES ? st->out.few
-                                  : h2o_mem_alloc_pool(&st->x.req.pool, n * sizeof(*st->out.v));
+    st->out.v = pieces_memory(st, n);
     for (size_t i = 0; i < n; i++) {
         if (bufs[i].len == 0)
             continue;

@@ -482,7 +482,9 @@ static enum step end_broken(struct bw_request *rq)
 /* Where a crowd waits, everybody gets the beginning before anybody gets much. */
 static size_t send_most(const struct bw_request *rq)
 {
-    return rq->responding || rq->waiter.leads ? SEND_MOST : SEND_FIRST;
+    bool is_first = rq->waited && !rq->waiter.leads && rq->x->bytes_sent == 0;
+
+    return is_first ? SEND_FIRST : SEND_MOST;
 }
 
 enum step bw_step_stream(struct bw_request *rq)
