@@ -18,6 +18,14 @@ enum {
     GROUP_SHARE = 64,  /* of the cache, that one commit writes at most */
 };
 
+/* `bytes`, but a group at least and `most` at most, which is no less. */
+static size_t group_within(uint64_t bytes, size_t most)
+{
+    if (bytes > most)
+        return most;
+    return bytes > GROUP ? (size_t)bytes : GROUP;
+}
+
 static size_t charge_of_blocks(struct bw_block *const *blocks, size_t n)
 {
     size_t sum = 0;
@@ -136,6 +144,7 @@ enum bw_err bw_writer_chunk(struct bw_store *s, struct bw_writer_client *c,
                             const struct bw_writer_chunk *chunk)
 {
     struct bw_item *it = calloc(1, sizeof(*it));
+    size_t bytes;
 
     if (it == NULL)
         return BW_ERR_MEMORY;
@@ -144,8 +153,9 @@ enum bw_err bw_writer_chunk(struct bw_store *s, struct bw_writer_client *c,
     it->client = c;
     it->objid = chunk->objid;
     it->urgent = chunk->urgent;
-    it->charge = sizeof(*it) + charge_of_blocks(chunk->blocks, chunk->n);
-    it->held = chunk->n * BW_BLOCK_SIZE - charge_of_blocks(chunk->blocks, chunk->n);
+    bytes = charge_of_blocks(chunk->blocks, chunk->n);
+    it->charge = sizeof(*it) + bytes;
+    it->held = chunk->n * BW_BLOCK_SIZE - bytes;
     it->chunk = (struct bw_item_chunk){.key = chunk->key,
                                        .expected = chunk->expected,
                                        .index = chunk->index,
@@ -242,13 +252,9 @@ static bool is_due(const struct bw_writer *w, int64_t now_us)
  */
 static size_t batch_most(const struct bw_writer *w)
 {
-    size_t half = w->queued / 2;
-
     if (w->urgent > 0 || w->flushing > 0 || w->stop) /* somebody waits for the last of it */
         return w->group_most;
-    if (half > w->group_most)
-        return w->group_most;
-    return half > GROUP ? half : GROUP;
+    return group_within(w->queued / 2, w->group_most);
 }
 
 /* The lock is held. */
@@ -388,11 +394,7 @@ static void *run(void *store)
  */
 static size_t most_of(uint64_t size)
 {
-    uint64_t part = size / GROUP_SHARE;
-
-    if (part > BW_STORE_GROUP)
-        return BW_STORE_GROUP;
-    return part > GROUP ? (size_t)part : GROUP;
+    return group_within(size / GROUP_SHARE, BW_STORE_GROUP);
 }
 
 int bw_writer_start(struct bw_store *s, size_t limit)

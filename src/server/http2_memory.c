@@ -6,7 +6,6 @@
  * costs 2 % of a small hit (docs/decisions/0018).  So each worker keeps lists of its own, without a
  * lock, up to a bound.  With AddressSanitizer nothing is kept: it is to see the end of each block.
  */
-#include "breakwater/base/check.h"
 #include "breakwater/base/mem.h"
 
 #include "http2_priv.h"

@@ -82,6 +82,18 @@ static inline struct rig *rig_begin(uint64_t size)
     return rig;
 }
 
+/* One whose queue takes 1 MiB, of which nothing is committed until "writer.commit" is released. */
+static inline struct rig *rig_begin_held(uint64_t size)
+{
+    struct rig *rig = rig_new(size);
+
+    rig->conf.memory = 4 << 20;
+    assert_true(rig_open(rig));
+    bw_gate_enable();
+    bw_gate_hold("writer.commit");
+    return rig;
+}
+
 static inline void rig_shut(struct rig *rig)
 {
     bw_reader_free(rig->r);

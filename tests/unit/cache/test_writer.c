@@ -216,16 +216,12 @@ TEST(an_abandoned_body_is_deleted)
 
 TEST(a_full_queue_takes_nothing)
 {
-    struct rig *rig = rig_new(64 * MIB);
+    struct rig *rig = rig_begin_held(64 * MIB);
     struct thing t = {.name = "http://a/x", .len = 40 * BW_CHUNK_SIZE};
     struct client k;
     uint32_t taken = 0;
 
-    rig->conf.memory = 4 * MIB; /* a queue of 1 MiB */
-    assert_true(rig_open(rig));
     client_init(&k);
-    bw_gate_enable();
-    bw_gate_hold("writer.commit");
     uint64_t objid = bw_store_new_objid(rig->s);
     while (hand_chunk(rig, &k, &t, objid, taken) == BW_OK)
         taken++;

@@ -26,16 +26,6 @@ static void store_many(struct rig *rig, int first, size_t len)
     client_wait(&k, 0, AT_ONCE, 0);
 }
 
-static uint64_t file_size(const struct rig *rig)
-{
-    struct stat st;
-    char path[128];
-
-    rig_path(rig, "data.mdb", path, sizeof(path));
-    assert_int_equal(stat(path, &st), 0);
-    return (uint64_t)st.st_size;
-}
-
 TEST(the_file_of_a_small_cache_outgrows_it_by_little)
 {
     struct rig *rig = rig_begin(16 * MIB);
@@ -43,22 +33,18 @@ TEST(the_file_of_a_small_cache_outgrows_it_by_little)
     bw_gate_enable();
     for (int round = 0; round < 20; round++) /* 4 MiB each */
         store_many(rig, round * AT_ONCE, 10 * KIB);
-    assert_in_range(file_size(rig), 12 * MIB, 16 * MIB);
+    assert_in_range(figures(rig).file_bytes, 12 * MIB, 16 * MIB);
     rig_end(rig);
 }
 
 TEST(memory_that_waits_with_a_record_counts_against_the_queue)
 {
-    struct rig *rig = rig_new(64 * MIB);
+    struct rig *rig = rig_begin_held(64 * MIB);
     struct thing t = {.name = "http://a/x", .len = 100, .held = 100 * KIB};
     struct client k;
     int taken = 0;
 
-    rig->conf.memory = 4 * MIB; /* a queue of 1 MiB */
-    assert_true(rig_open(rig));
     client_init(&k);
-    bw_gate_enable();
-    bw_gate_hold("writer.commit");
     while (hand_record(rig, &k, &t, bw_store_new_objid(rig->s)) == BW_OK)
         taken++;
     assert_int_equal(taken, 10);
