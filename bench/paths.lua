@@ -46,8 +46,12 @@ function init(args)
   end
   math.randomseed(#seed * 7919 + (tonumber(seed:match("%d+")) or 0))
   if pick == "zipf" then weigh() end
-  local choose = picks[pick]
+  local choose, begun = picks[pick], false
   function request()
+    if not begun then -- wrk looks at one request before it sends any
+      begun = true
+      return of(1, 1)
+    end
     if miss > 0 and math.random() < miss then
       missed = missed + 1
       return of(missed, "miss-" .. seed .. "-" .. missed)

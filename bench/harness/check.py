@@ -17,6 +17,9 @@ from .scenario import SIZES
 TRIES = 30  # an answer is stored when it is whole, and some products are not ready when they listen
 PAUSE = 0.1
 SAMPLE = 5  # so many of the addresses of a list are looked at
+LOOKED_FOR = 400  # so many of those that were to be stored
+STORED_SECONDS = 1.5  # by then what was fetched is in the store: some commit it in the background
+LEAST_STORED = 0.5  # who stores less than this has not done the work
 
 
 class Failed(Exception):
@@ -202,6 +205,27 @@ def sample(scenario, seed):
     return [expand(scenario, 1 + i * step, seed) for i in range(min(count, asks["objects"]))]
 
 
+def spread(count, most):
+    """At most so many of the numbers 1 to count, evenly, the first and the last among them."""
+    if count <= most:
+        return list(range(1, count + 1))
+    return [1 + i * (count - 1) // (most - 1) for i in range(most)]
+
+
+def share_stored(server, origins, scenario, seed, requests):
+    """
+    The share that is in the store of what a measurement of so many requests asked for.  A product may serve what its
+    store has no room for, or no time: that is not wrong, but it is not the work that was to be measured either.
+    """
+    time.sleep(STORED_SECONDS)
+    numbers = spread(min(requests, scenario.ask["objects"]), LOOKED_FOR)
+    before = origins.count()
+    for n in numbers:
+        path = expand(scenario, n, seed)
+        check_body(server, ask(server, path, scenario.ask["protocol"]), path, origins.bytes_of(path), 200)
+    return 1 - min(origins.count() - before, len(numbers)) / len(numbers)
+
+
 def check(server, origins, scenario, seed):
     """Raises Failed; answers the fields that the load has to send."""
     fields = []
@@ -222,5 +246,7 @@ def check_measured(server, scenario, figures):
         raise Failed(f"{server.name}: the origin was asked for {share:.0%} of what should have been hits")
     if scenario.holds["from"] != "cache" and share < 0.95:
         raise Failed(f"{server.name}: the origin was asked for {share:.0%} of what should all have gone there")
+    if figures.get("stored", 1) < LEAST_STORED:
+        raise Failed(f"{server.name} has stored {figures['stored']:.0%} of what should all have been stored")
 
 

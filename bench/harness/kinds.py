@@ -11,7 +11,6 @@ from .scenario import SIZES
 
 FILL_CONNECTIONS = 32
 READING_SECONDS = 1.0  # until readers are at full speed
-STORED_SECONDS = 1.5  # by then what was fetched is in the store
 WITHOUT_H2 = ("varnish", "squid")
 
 
@@ -67,7 +66,10 @@ def rate(turn):
                                   asks["path"], ",".join(asks["sizes"]) or "-")
         figures = load.wrk(turn.url(path if one else ""), asks["connections"], turn.seconds, turn.fields, picking)
     figures.update(watch.figures(figures["load_cpu"]))
-    figures["per_cpu"] = figures["rate"] / max(figures["cpu"], 0.01)
+    if turn.scenario.holds["from"] == "stored" and figures["requests"]:
+        figures["stored"] = check.share_stored(turn.server, turn.origins, turn.scenario, turn.seed, figures["requests"])
+        figures["stored_rate"] = figures["rate"] * figures["stored"]
+    figures["per_cpu"] = figures.get(turn.scenario.rate_figure(), 0) / max(figures["cpu"], 0.01)
     check.check_measured(turn.server, turn.scenario, figures)
     return figures
 
@@ -218,10 +220,10 @@ def memory_of_objects(turn, figures):
     """Of the second half of the objects: the first has filled what is there once, as queues and buffers."""
     asks, server = turn.scenario.ask, turn.server
     fill(server, turn.scenario, "first")
-    time.sleep(STORED_SECONDS)
+    time.sleep(check.STORED_SECONDS)
     half = server.memory()
     fill(server, turn.scenario, "second")
-    time.sleep(STORED_SECONDS)
+    time.sleep(check.STORED_SECONDS)
     figures["bytes_per_object"] = (server.memory() - half) / asks["objects"]
     if server.name == "breakwater":
         told = stats(server)

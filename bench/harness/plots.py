@@ -39,16 +39,17 @@ plot {plots}
 
 def of_group(kind, scenarios, figures):
     """(the products, the rows of the data): a row a scenario, a column a product; nothing is left out by being slow."""
-    figure = DRAWN[kind][0]
-    names = [name for name in PRODUCTS
-             if any(compare.median(figures[s.name].get(name, []), figure) is not None for s in scenarios)]
+    def value(s, name):
+        return compare.median(figures[s.name].get(name, []), s.rate_figure() if kind == "rate" else DRAWN[kind][0])
+
+    names = [name for name in PRODUCTS if any(value(s, name) is not None for s in scenarios)]
     lines = []
     for s in scenarios:
-        values = [compare.median(figures[s.name].get(name, []), figure) for name in names]
+        values = [value(s, name) for name in names]
         if kind == "rate":  # 1 KiB and 1 MiB in one picture
-            most = max((value for value in values if value), default=1)
-            values = [value and value / most for value in values]
-        lines.append(f'"{s.name}" ' + " ".join("NaN" if value is None else f"{value:.4f}" for value in values))
+            most = max((each for each in values if each), default=1)
+            values = [each and each / most for each in values]
+        lines.append(f'"{s.name}" ' + " ".join("NaN" if each is None else f"{each:.4f}" for each in values))
     return names, lines
 
 

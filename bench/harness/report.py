@@ -11,7 +11,8 @@ from .products import PRODUCTS
 
 # the columns of each kind: figure, head, how it is written
 COLUMNS = {
-    "rate": (("rate", "requests/s", "{:,.0f}"), ("cpu", "CPU", "{:.0%}"), ("load_cpu", "load CPU", "{:.0%}"),
+    "rate": (("rate", "requests/s", "{:,.0f}"), ("stored", "stored", "{:.0%}"), ("stored_rate", "stored/s", "{:,.0f}"),
+             ("cpu", "CPU", "{:.0%}"), ("load_cpu", "load CPU", "{:.0%}"),
              ("per_cpu", "per CPU s", "{:,.0f}"), ("p50_ms", "p50 ms", "{:.2f}"), ("p99_ms", "p99 ms", "{:.2f}"),
              ("p999_ms", "p99.9 ms", "{:.2f}")),
     "beside": (("p50_ms", "p50 ms", "{:.2f}"), ("p99_ms", "p99 ms", "{:.2f}"), ("p999_ms", "p99.9 ms", "{:.2f}"),
@@ -32,10 +33,16 @@ COLUMNS = {
                ("bytes_per_connection", "idle HTTP/1.1", "{:,.0f}"),
                ("bytes_per_h2_connection", "idle HTTP/2", "{:,.0f}")),
 }
-# what the ratios are of, and whether more is better
+# what the ratios of each kind are of, and whether more is better; see chief()
 CHIEF = {"rate": (("rate", True), ("per_cpu", True)), "beside": (("loud_p99_ms", False),),
          "readers": (("p99_ms", False),), "crowd": (("total_s", False),), "expiry": (),
          "start": (("first_hit_s", False),), "memory": ()}
+
+
+def chief(scenario):
+    """What the ratios of this scenario are of, and whether more is better."""
+    return tuple((scenario.rate_figure() if figure == "rate" else figure, larger)
+                 for figure, larger in CHIEF[scenario.kind])
 
 
 def cell(rounds, figure, form):
@@ -43,11 +50,11 @@ def cell(rounds, figure, form):
     return "-" if value is None else form.format(value)
 
 
-def ratios(kind, figures, name):
+def ratios(scenario, figures, name):
     """Breakwater to this product: so many times its rate, or of its time."""
     if name == US:
         return ""
-    values = [compare.ratio(figures.get(US, []), figures[name], figure) for figure, _ in CHIEF[kind]]
+    values = [compare.ratio(figures.get(US, []), figures[name], figure) for figure, _ in chief(scenario)]
     return " / ".join("-" if value is None else f"{value:.2f} x" for value in values)
 
 
@@ -57,13 +64,13 @@ def rows(scenario, run):
     shared = run.shares_core(scenario)
     columns = [c for c in COLUMNS[scenario.kind]
                if any(compare.median(rounds, c[0]) is not None for rounds in figures.values())]
-    about = " / ".join(figure.replace("_", " ") for figure, _ in CHIEF[scenario.kind])
+    about = " / ".join(figure.replace("_", " ") for figure, _ in chief(scenario))
     head = ["", *(c[1] for c in columns), f"Breakwater is, by {about}" if about else "", "marks"]
     lines = []
     for name, rounds in figures.items():
         marks = "; ".join(compare.marks(name, rounds, failures, shared))
         lines.append([PRODUCTS[name].title, *(cell(rounds, c[0], c[2]) for c in columns),
-                      ratios(scenario.kind, figures, name), marks])
+                      ratios(scenario, figures, name), marks])
     return head, lines
 
 
@@ -95,8 +102,8 @@ def markdown_table(head, lines):
 
 def standing(scenario, run):
     """Is Breakwater first?  By the first figure of its kind; None: nobody to compare with."""
-    chief = CHIEF[scenario.kind]
-    return compare.is_first(run.figures[scenario.name], *chief[0]) if chief else None
+    figures = chief(scenario)
+    return compare.is_first(run.figures[scenario.name], *figures[0]) if figures else None
 
 
 def summary(scenarios, run):
@@ -106,7 +113,7 @@ def summary(scenarios, run):
         for name, reason in run.failures[scenario.name].items():
             lines.append(f"- **{scenario.name}**: {name} failed: {reason}")
         if run.judging and standing(scenario, run) is False:
-            figure, larger = CHIEF[scenario.kind][0]
+            figure, larger = chief(scenario)[0]
             best = compare.best_peer(run.figures[scenario.name], figure, larger)
             value = compare.ratio(run.figures[scenario.name][US], run.figures[scenario.name][best], figure)
             lines.append(f"- **{scenario.name}**: {PRODUCTS[best].title} is first; "

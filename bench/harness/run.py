@@ -215,6 +215,8 @@ def expected(scenario, seconds):
     thousands = asks["connections"] / 1000
     fixed = {"rate": 0.5 + seconds, "readers": 2 + seconds, "beside": 2 + 2 * seconds,
              "crowd": 10 * thousands, "memory": 3 + 5 * thousands, "start": 2}.get(scenario.kind, 0)
+    if scenario.holds["from"] == "stored":
+        fixed += 2
     if scenario.kind == "expiry":
         fixed = asks["waves"] * (4 + 2 * origin["delay_ms"] / 1000)
     return fixed

@@ -18,10 +18,10 @@ KINDS = ("rate", "beside", "readers", "crowd", "expiry", "start", "memory")
 GROUPS = ("Hits", "Hits over TLS", "Hits over HTTP 2 and TLS", "Conditions and ranges", "Misses", "Mixed",
           "A crowd on a cold object", "Expiry wave", "Hits beside heavy work", "Connections", "Objects", "Workers",
           "Start", "Memory")
-FIGURES = ("rate", "per_cpu", "p50_ms", "p99_ms", "p999_ms", "loud_p99_ms", "p99_growth", "origin_requests",
-           "origin_peak", "last_first_byte_ms", "total_s", "errors", "waited", "first_hit_s", "full_index_s",
-           "bytes_per_object", "index_bytes_per_object", "bytes_per_connection", "bytes_per_h2_connection",
-           "slowest_ms")
+FIGURES = ("rate", "stored", "stored_rate", "per_cpu", "p50_ms", "p99_ms", "p999_ms", "loud_p99_ms", "p99_growth",
+           "origin_requests", "origin_peak", "last_first_byte_ms", "total_s", "errors", "waited", "first_hit_s",
+           "full_index_s", "bytes_per_object", "index_bytes_per_object", "bytes_per_connection",
+           "bytes_per_h2_connection", "slowest_ms")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +65,10 @@ class Scenario:
         self.goals = values.pop("goal")
         for key, value in values.items():
             setattr(self, key, value)
+
+    def rate_figure(self):
+        """What counts of a rate: of what was to be stored, only that which was."""
+        return "stored_rate" if self.holds["from"] == "stored" else "rate"
 
     def size_words(self):
         """The sizes that it asks for: files of the origin."""
@@ -160,6 +164,8 @@ def check_whole(reader, values):
                            "h2load asks for one path only; choose pick = \"one\", or protocol http or https")
     if ask["pick"] != "one" and "{n}" not in ask["path"]:
         raise reader.wrong("ask", "path", "a path that is picked has {n} in it, as \"/keep/1k/{n}\"")
+    if values["holds"]["from"] == "stored" and ask["pick"] != "each":
+        raise reader.wrong("holds", "from", "what was stored is looked for by its number; choose pick = \"each\"")
     if bool(ask["sizes"]) != ("{size}" in ask["path"]):
         raise reader.wrong("ask", "path", "sizes and {size} in the path go together")
     if "h2o" in values["products"] and kind == "rate" and (values["holds"]["from"] != "cache" or ask["pick"] != "one"):

@@ -2,14 +2,14 @@
 import json
 import types
 
-from harness import compare, report
+from harness import compare, plots, report, scenario
 
 GOALS = [{"figure": "rate", "peer": "nginx", "scenario": None, "at_least": 1.8, "at_most": None}]
 
 
-def one(name="hit-1k", goals=(), **more):
-    return types.SimpleNamespace(name=name, title="hits", group="Hits", kind="rate", note="", workers=1,
-                                 goals=list(goals), **more)
+def one(name="hit-1k", goals=(), source="cache"):
+    return scenario.Scenario(name, {"title": "hits", "group": "Hits", "kind": "rate", "note": "", "workers": 1,
+                                    "holds": {"from": source}, "goal": list(goals)})
 
 
 def measured(figures, failures=None, judging=True):
@@ -64,6 +64,34 @@ def test_the_summary_names_failures_also_where_no_time_is_judged():
                    judging=False)
 
     assert report.summary([one(goals=GOALS)], run) == ["- **hit-1k**: nginx failed: wrong bytes"]
+
+
+def stored(rate, share):
+    return [{"rate": rate, "stored": share, "stored_rate": rate * share, "cpu": 1.0, "per_cpu": rate * share}]
+
+
+# the one who answers more quickly has stored less of it
+STORED = {"miss-store": {"breakwater": stored(20000, 0.5), "nginx": stored(16000, 1.0)}}
+
+
+def test_a_row_of_what_is_to_be_stored_is_compared_by_what_was():
+    head, (ours, theirs) = report.rows(one("miss-store", source="stored"), measured(STORED))
+
+    assert head[1:4] == ["requests/s", "stored", "stored/s"]
+    assert ours[1:4] == ["20,000", "50%", "10,000"]
+    assert (head[-2], theirs[-2]) == ("Breakwater is, by stored rate / per cpu", "0.62 x / 0.62 x")
+
+
+def test_who_answers_most_is_not_first_if_another_has_stored_more():
+    told = report.summary([one("miss-store", source="stored")], measured(STORED))
+
+    assert told == ["- **miss-store**: nginx is first; Breakwater has 0.62 x its stored rate"]
+
+
+def test_the_plot_of_what_is_to_be_stored_has_what_was():
+    names, lines = plots.of_group("rate", [one("miss-store", source="stored")], STORED)
+
+    assert (names, lines) == (["breakwater", "nginx"], ['"miss-store" 0.6250 1.0000'])
 
 
 def test_the_results_have_every_round_with_marks_and_goals(tmp_path):

@@ -59,6 +59,7 @@ def test_quick_changes_what_it_names_and_leaves_the_rest(tmp_path):
     ("connections = 64", 'protocol = "h2"\npick = "each"', 8, "h2load asks for one path only"),
     ("connections = 64", 'pick = "uniform"', 6, "a path that is picked has {n} in it"),
     ('kind = "rate"', "kind = rate", 2, "not TOML"),
+    ("connections = 64", '[holds]\nfrom = "stored"', 8, "looked for by its number; choose pick = \"each\""),
     ("connections = 64", '[[goal]]\nfigure = "rate"', 8, "a goal has either at_least or at_most"),
 ])
 def test_a_mistake_is_named_with_its_line_and_its_cure(tmp_path, old, new, line, words):
