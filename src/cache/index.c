@@ -217,6 +217,13 @@ uint64_t bw_index_memory(const struct bw_index *ix)
     return atomic_load_explicit(&ix->memory, memory_order_relaxed);
 }
 
+uint64_t bw_index_charge(const struct bw_index *ix, uint64_t more)
+{
+    uint64_t taken = bw_index_memory(ix), entries = bw_index_count(ix) * BW_INDEX_ENTRY;
+
+    return (taken > entries ? taken : entries) + more * BW_INDEX_ENTRY;
+}
+
 /* ---- the writer ---- */
 
 void bw_index_begin(struct bw_index *ix, uint64_t prefix)

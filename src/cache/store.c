@@ -28,9 +28,8 @@ enum {
     SIZE_MIN = 1 << 20,
     MEMORY_MIN = 2 * BW_STORE_GROUP,
     OBJIDS_AHEAD = 1 << 20,
-    INDEX_ENTRY = 64,         /* bytes of memory for each entry, at most (index.h) */
     INDEX_STEP = 1 << 20,     /* bytes taken from the budget at once */
-    INDEX_GROWTH = 4 << 20,   /* more than a batch or two thousand loaded records add */
+    INDEX_GROWTH = 1 << 16,   /* entries: more than a batch or two thousand loaded records add */
     PATIENCE_US = 300 * 1000, /* a store that is loaded so soon has no beginning without hits */
 };
 
@@ -92,11 +91,11 @@ bool bw_store_peek(struct bw_slice record, struct bw_entry *out)
 /* The index never shrinks, so what is taken stays taken. */
 void bw_store_charge_index(struct bw_store *s)
 {
-    size_t want = MEMORY_MIN + (size_t)bw_index_memory(s->index) + INDEX_GROWTH;
+    size_t want = MEMORY_MIN + (size_t)bw_index_charge(s->index, INDEX_GROWTH);
 
     while (s->charged < want && bw_budget_take(s->budget, INDEX_STEP))
         s->charged += INDEX_STEP;
-    bw_index_limit(s->index, (s->charged - MEMORY_MIN) / INDEX_ENTRY);
+    bw_index_limit(s->index, (s->charged - MEMORY_MIN) / BW_INDEX_ENTRY);
 }
 
 bool bw_store_pinned(void *store, uint64_t objid)

@@ -18,6 +18,8 @@
 
 struct bw_index;
 
+enum { BW_INDEX_ENTRY = 64 }; /* bytes of memory that an entry is paid for with */
+
 struct bw_index_hit {
     uint64_t objid;
     uint32_t entry;    /* for bw_index_touch() and bw_index_verified() */
@@ -41,6 +43,12 @@ bool bw_index_clear(struct bw_index *ix, const struct bw_hash *key, uint64_t obj
 uint64_t bw_index_count(const struct bw_index *ix);  /* any thread */
 uint64_t bw_index_used(const struct bw_index *ix);   /* bytes charged on disk; any thread */
 uint64_t bw_index_memory(const struct bw_index *ix); /* bytes of memory; any thread */
+/*
+ * Bytes of memory to be paid for what is there and so many entries more; each is paid for with
+ * BW_INDEX_ENTRY, whether it takes that or less, so that a limit of paid / BW_INDEX_ENTRY lets them
+ * in.
+ */
+uint64_t bw_index_charge(const struct bw_index *ix, uint64_t more);
 
 /* ---- the writer's part (eviction.md, 4) ---- */
 

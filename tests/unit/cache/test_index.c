@@ -87,6 +87,19 @@ TEST(an_object_costs_at_most_68_bytes_of_memory)
     bw_index_free(ix);
 }
 
+TEST(who_pays_for_more_entries_can_have_them_however_many_there_are)
+{
+    struct bw_index *ix = new_index(300000);
+
+    for (uint64_t i = 0; i < 200000; i++) {
+        if (i % 1000 == 0)
+            bw_index_limit(ix, bw_index_charge(ix, 1000) / BW_INDEX_ENTRY);
+        assert_int_equal(store(ix, i, i + 1, 1), UINT64_MAX);
+    }
+    assert_int_equal(bw_index_count(ix), 200000);
+    bw_index_free(ix);
+}
+
 TEST(a_second_object_of_a_key_replaces_the_first)
 {
     struct bw_index *ix = new_index(1000);
@@ -245,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RUN(what_was_published_is_found_and_nothing_else),
         RUN(an_object_costs_at_most_68_bytes_of_memory),
+        RUN(who_pays_for_more_entries_can_have_them_however_many_there_are),
         RUN(a_second_object_of_a_key_replaces_the_first),
         RUN(a_removed_object_is_gone_only_if_it_is_that_one),
         RUN(a_cleared_object_is_out_of_sight_and_still_on_disk),
