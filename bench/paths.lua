@@ -1,9 +1,11 @@
 -- what wrk asks for when it is not always the same, and its figures on one line of JSON
 --
 -- arguments: PICK OBJECTS SEED ZIPF MISS_PERCENT TEMPLATE [SIZE,SIZE,...]
---   each: one after the other    uniform: any of them    zipf: any, the first ones more often    fill: each of them once
+--   each: one after the other    uniform: any of them    zipf: any, the first ones more often
+--   once: as each, and the measurement ends with the last of them, if it has not ended before
+--   fill: each of them once, and it ends when all are answered
 --   MISS_PERCENT of the requests are for addresses that nobody has asked for
-local objects, zipf, miss, next_n, missed, got, bad = 1, 1, 0, 0, 0, 0, 0
+local objects, zipf, miss, next_n, missed, due, got, bad = 1, 1, 0, 0, 0, 0, 0, 0
 local heads, tails, cumulative = {}, {}, {}
 
 local function of(i, n)
@@ -28,8 +30,20 @@ local function weigh()
   end
 end
 
+-- wrk's main thread would sleep on to the end of its time: who reads this line interrupts it, and it reports
+local function over()
+  print("@over")
+  io.stdout:flush()
+  wrk.thread:stop()
+end
+
 local picks = {
   each = function() next_n = next_n % objects + 1; return next_n end,
+  once = function()
+    next_n = next_n + 1
+    if next_n == objects + 1 then over() end
+    return (next_n - 1) % objects + 1
+  end,
   uniform = function() return math.random(objects) end,
   zipf = draw,
 }
@@ -60,14 +74,17 @@ function init(args)
     return of(n, n)
   end
   if pick == "fill" then
+    -- a connection that has nothing left to ask waits: at the end no request is on its way, to be broken off
+    function delay()
+      due = due + 1
+      return due > objects and 1e6 or 0
+    end
     function response(status)
       got = got + 1
       if status ~= 200 then bad = bad + 1 end
       if got == objects then
-        -- wrk's main thread would sleep on to the end of its time: who reads this line interrupts it
         print("@filled " .. bad)
-        io.stdout:flush()
-        wrk.thread:stop()
+        over()
       end
     end
   end

@@ -19,6 +19,8 @@ PAUSE = 0.1
 SAMPLE = 5  # so many of the addresses of a list are looked at
 LOOKED_FOR = 400  # so many of those that were to be stored
 STORED_SECONDS = 1.5  # by then what was fetched is in the store: some commit it in the background
+FILL_PASSES = 6
+MISSING_ALLOWED = 0.005  # of the objects, when a store counts as filled
 LEAST_STORED = 0.5  # who stores less than this has not done the work
 
 
@@ -103,6 +105,10 @@ class Origins:
             return self.figures()["not_modified"]
         log = self.server.folder / "status.log"
         return log.read_text().count("304\n") if log.exists() else 0
+
+    def sent(self):
+        """Requests that it has answered with a body: who had it confirmed has stored it."""
+        return self.count() - self.confirmed()
 
     def bytes_of(self, path):
         word = next(part for part in path.split("/") if part in SIZES)
@@ -224,6 +230,19 @@ def share_stored(server, origins, scenario, seed, requests):
         path = expand(scenario, n, seed)
         check_body(server, ask(server, path, scenario.ask["protocol"]), path, origins.bytes_of(path), 200)
     return 1 - min(origins.count() - before, len(numbers)) / len(numbers)
+
+
+def until_stored(server, objects, once):
+    """
+    Passes over all objects until the origin is asked for next to none of them.  `once` makes one and answers how many
+    it was asked for: a product may serve what its store has no room or no time for, so a single pass leaves gaps.
+    """
+    for _ in range(FILL_PASSES):
+        missing = once()
+        if missing <= objects * MISSING_ALLOWED:
+            return
+    raise Failed(f"{server.name}: {missing:,} of {objects:,} objects are not in its store after {FILL_PASSES} passes "
+                 "over them")
 
 
 def check(server, origins, scenario, seed):

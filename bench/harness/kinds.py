@@ -10,6 +10,7 @@ from .check import Failed
 from .scenario import SIZES
 
 FILL_CONNECTIONS = 32
+FILL_SECONDS = 540  # of all passes of a fill
 READING_SECONDS = 1.0  # until readers are at full speed
 WITHOUT_H2 = ("varnish", "squid")
 
@@ -26,17 +27,27 @@ class Turn:
         return f"http{'s' if tls else ''}://127.0.0.1:{self.server.tls if tls else self.server.port}{path}"
 
 
-def fill(server, scenario, seed):
+def fill(server, origins, scenario, seed):
     """
-    Every object of the list once, so that the load finds it in the cache: what is asked for, or is read beside it.
+    Every object of the list, so that the load finds it in the cache: what is asked for, or is read beside it.
     """
     asks, cold = scenario.ask, scenario.beside and scenario.beside["cold"]
     plan = scenario.beside if cold else asks
     url = f"https://127.0.0.1:{server.tls}" if asks["protocol"] == "https" else f"http://127.0.0.1:{server.port}"
-    bad = load.fill(url, min(FILL_CONNECTIONS, plan["objects"]), plan["objects"],
-                    (seed, 1, 0, plan["path"], ",".join(() if cold else asks["sizes"]) or "-"))
-    if bad:
-        raise Failed(f"{server.name}: {bad} of {plan['objects']} responses failed while it was filled")
+    picking = (seed, 1, 0, plan["path"], ",".join(() if cold else asks["sizes"]) or "-")
+    end = time.monotonic() + FILL_SECONDS
+
+    def once():
+        before = origins.sent()
+        bad = load.fill(url, min(FILL_CONNECTIONS, plan["objects"]), plan["objects"], picking,
+                        max(int(end - time.monotonic()), 1))
+        if bad is None:
+            raise Failed(f"{server.name}: {plan['objects']:,} objects were not stored within {FILL_SECONDS} s")
+        if bad:
+            raise Failed(f"{server.name}: {bad} of {plan['objects']:,} responses failed while it was filled")
+        return origins.sent() - before
+
+    check.until_stored(server, plan["objects"], once)
 
 
 class Watch:
@@ -219,10 +230,10 @@ def start(turn):
 def memory_of_objects(turn, figures):
     """Of the second half of the objects: the first has filled what is there once, as queues and buffers."""
     asks, server = turn.scenario.ask, turn.server
-    fill(server, turn.scenario, "first")
+    fill(server, turn.origins, turn.scenario, "first")
     time.sleep(check.STORED_SECONDS)
     half = server.memory()
-    fill(server, turn.scenario, "second")
+    fill(server, turn.origins, turn.scenario, "second")
     time.sleep(check.STORED_SECONDS)
     figures["bytes_per_object"] = (server.memory() - half) / asks["objects"]
     if server.name == "breakwater":

@@ -7,12 +7,13 @@ import json
 import re
 import resource
 import select
+import signal
 import subprocess
 import sys
+import threading
 
 from .machine import BENCH, LOAD_CORE, Trouble
 
-FILL_SECONDS = 540
 RUNNING = []  # our own clients that have not ended
 PINNED = ("taskset", "-c", str(LOAD_CORE))
 
@@ -22,22 +23,33 @@ def cpu_of_children():
     return used.ru_utime + used.ru_stime
 
 
+def words_of(process):
+    """All that it writes; it is interrupted when it says that its work is over (paths.lua)."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line == "@over\n":
+            process.send_signal(signal.SIGINT)
+    return "".join(lines)
+
+
 def finish(command, what, timeout):
     """Runs to the end; answers what it wrote and the seconds of CPU it took."""
     before = cpu_of_children()
-    process = subprocess.Popen([*PINNED, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               start_new_session=True)
-    try:
-        text, errors = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        raise Trouble(f"{what} did not end within {timeout:.0f} s") from None
-    finally:
-        if process.poll() is None:
-            process.kill()
+    with subprocess.Popen([*PINNED, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          start_new_session=True) as process:
+        watchdog = threading.Timer(timeout, process.kill)
+        watchdog.start()
+        try:
+            text = words_of(process)
             process.wait()
+        finally:
+            watchdog.cancel()
+            process.kill()
+    if process.returncode == -signal.SIGKILL:
+        raise Trouble(f"{what} did not end within {timeout:.0f} s")
     if process.returncode != 0:
-        last = (errors.strip() or text.strip() or "it said nothing").splitlines()[-1]
-        raise Trouble(f"{what} failed: {last}")
+        raise Trouble(f"{what} failed: {(text.strip() or 'it said nothing').splitlines()[-1]}")
     return text, cpu_of_children() - before
 
 
@@ -61,19 +73,12 @@ def wrk(url, connections, seconds, headers=(), picking=()):
     return figures
 
 
-def fill(url, connections, objects, picking):
-    """Each object of the list once; answers how many responses were not 200."""
-    command = [*PINNED, "wrk", "-t1", f"-c{connections}", f"-d{FILL_SECONDS}s", "--timeout", "20s", "-s",
-               str(BENCH / "paths.lua"), url, "--", "fill", str(objects), *map(str, picking)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          start_new_session=True) as process:
-        try:
-            for line in process.stdout:
-                if line.startswith("@filled "):
-                    return int(line.split()[1])
-            raise Trouble(f"{objects} objects were not stored within {FILL_SECONDS} s")
-        finally:
-            process.kill()
+def fill(url, connections, objects, picking, seconds):
+    """Each object of the list once; answers how many responses were not 200, None if there was no time for all."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(BENCH / "paths.lua"),
+               url, "--", "fill", str(objects), *map(str, picking)]
+    filled = re.search(r"^@filled (\d+)$", finish(command, "wrk", seconds + 60)[0], re.M)
+    return int(filled[1]) if filled else None
 
 
 def h2load_command(url, connections, streams, seconds, *options):

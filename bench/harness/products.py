@@ -17,6 +17,7 @@ from .machine import BENCH, MIB, Trouble, free_port, need_port, need_program, pa
 
 START_SECONDS = 30
 STOP_SECONDS = 40
+IDLE, IDLE_EVERY, IDLE_PATIENCE = 0.04, 0.5, 30  # share of a core, and seconds
 DEFAULT_CACHE = 4096 * MIB
 
 
@@ -198,6 +199,16 @@ class Server:
     def cpu(self):
         """Seconds of CPU of all its processes."""
         return sum(int(f[11]) + int(f[12]) for _, f in self.processes()) / os.sysconf("SC_CLK_TCK")
+
+    def wait_until_idle(self):
+        """What it does by itself after its start, as reading its index, is over.  Who is never idle is left to it."""
+        end, before = time.monotonic() + IDLE_PATIENCE, self.cpu()
+        while time.monotonic() < end:
+            time.sleep(IDLE_EVERY)
+            used = self.cpu()
+            if used - before <= IDLE * IDLE_EVERY:
+                return
+            before = used
 
     def memory(self):
         """Bytes that it holds itself: what it maps from files is the kernel's."""

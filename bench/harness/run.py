@@ -79,12 +79,12 @@ def prepare_kept(run, scenario, name, origins):
     if (folder / "filled").exists():
         return
     server = start(run, scenario, name, origins.server, folder)
-    warm_up(server, origins)
-    kinds.fill(server, scenario, "0")
-    if scenario.beside:
-        kinds.fill(server, scenario, "0")  # Traffic Server does not store all of them at the first time
-    time.sleep(SETTLE_SECONDS.get(name, 1))
-    server.stop()
+    try:
+        warm_up(server, origins)
+        kinds.fill(server, origins, scenario, "0")
+        time.sleep(SETTLE_SECONDS.get(name, 1))
+    finally:
+        server.stop()
     (folder / "filled").touch()
 
 
@@ -108,10 +108,12 @@ class Group:
             return
         server = start(self.run, self.scenario, name, self.origin)
         self.servers[name] = server
-        warm_up(server, self.origins)
-        if needs_filling(self.scenario):
-            kinds.fill(server, self.scenario, "0")
-        server.pause()
+        try:
+            warm_up(server, self.origins)
+            if needs_filling(self.scenario):
+                kinds.fill(server, self.origins, self.scenario, "0")
+        finally:
+            server.pause()
 
     def take(self, name):
         """The product, running: the one that was paused, or a new process on the kept store."""
@@ -121,7 +123,10 @@ class Group:
         folder = kept_folder(self.run, self.scenario, name)
         if self.scenario.beside and self.scenario.beside["cold"]:
             kinds.forget(folder)
-        return start(self.run, self.scenario, name, self.origins.server, folder)
+        server = start(self.run, self.scenario, name, self.origins.server, folder)
+        if self.scenario.kind != "start":
+            server.wait_until_idle()
+        return server
 
     def put(self, server):
         if server.name in self.servers:
@@ -206,7 +211,7 @@ class Progress:
 
 def preparing(scenario):
     """Seconds that it takes to start a product and to fill its cache, roughly."""
-    return 1 + (3 if is_kept(scenario) else 0) + (scenario.ask["objects"] / 15000 if needs_filling(scenario) else 0)
+    return 1 + (3 if is_kept(scenario) else 0) + (scenario.ask["objects"] / 10000 if needs_filling(scenario) else 0)
 
 
 def expected(scenario, seconds):

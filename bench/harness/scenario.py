@@ -34,7 +34,7 @@ class Key:
 
 
 ASK = {
-    "path": Key(str, required=True), "pick": Key(str, "one", ("one", "each", "uniform", "zipf")),
+    "path": Key(str, required=True), "pick": Key(str, "one", ("one", "each", "once", "uniform", "zipf")),
     "objects": Key(int, 1), "sizes": Key(list, (), tuple(SIZES)), "miss_percent": Key(float, 0.0),
     "zipf": Key(float, 1.0), "protocol": Key(str, "http", ("http", "https", "h2")), "connections": Key(int, 64),
     "streams": Key(int, 8), "headers": Key(dict, {}), "conditional": Key(bool, False), "rate": Key(int, 1000),

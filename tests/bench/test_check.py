@@ -66,3 +66,33 @@ def test_half_of_it_stored_is_a_figure_and_less_is_a_failure():
 
     with pytest.raises(check.Failed, match="nginx has stored 49% of what should all have been stored"):
         check.check_measured(NGINX, stored_scenario(), figures(stored=0.49))
+
+
+def passes(*missing):
+    """A pass over the objects, of which so many are missing, one number a pass."""
+    left = list(missing)
+    return left, lambda: left.pop(0)
+
+
+def test_a_store_is_filled_again_until_next_to_nothing_is_missing():
+    left, once = passes(1000000, 343614, 20000, 5000, 1)
+
+    check.until_stored(NGINX, 1000000, once)
+
+    assert left == [1]
+
+
+def test_of_few_objects_none_may_be_missing():
+    left, once = passes(100, 1, 0)
+
+    check.until_stored(NGINX, 100, once)
+
+    assert not left
+
+
+def test_a_store_that_stays_full_of_gaps_is_given_up_with_the_number_that_is_missing():
+    left, once = passes(*[1000000] * 5, 343614, 0)
+
+    with pytest.raises(check.Failed, match="nginx: 343,614 of 1,000,000 objects are not in its store after 6 passes"):
+        check.until_stored(NGINX, 1000000, once)
+    assert left == [0]
