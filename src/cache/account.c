@@ -9,7 +9,7 @@
 
 enum { HALF = 32 };
 
-static const size_t block_bytes = sizeof(struct bw_block);
+static const size_t block_bytes = BW_BLOCK_MEMORY;
 
 static uint32_t live_of(uint64_t blocks)
 {
@@ -108,11 +108,6 @@ void bw_account_close(struct bw_account *a)
 
     BW_ASSERT(live_of(blocks) == 0);
     bw_budget_give(a->budget, reserve_of(blocks) * block_bytes);
-}
-
-size_t bw_account_charge(const struct bw_account *a)
-{
-    return paid(atomic_load(&a->blocks)) * block_bytes;
 }
 
 bool bw_account_covered(const struct bw_account *a)

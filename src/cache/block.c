@@ -9,26 +9,43 @@
 #include "breakwater/base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-static struct bw_block *begin(struct bw_budget *budget, struct bw_account *account)
+static struct bw_block *begin(struct bw_budget *budget, struct bw_account *account, uint32_t room)
 {
-    struct bw_block *b = bw_alloc(sizeof(*b)); /* the bytes are written before they are read */
+    struct bw_block *b = bw_alloc(sizeof(*b) + room); /* they are written before they are read */
 
     b->budget = budget;
     b->account = account;
     b->len = 0;
+    b->room = room;
     atomic_init(&b->refs, 1);
     return b;
 }
 
 struct bw_block *bw_block_new(struct bw_budget *charged)
 {
-    return begin(charged, NULL);
+    return begin(charged, NULL, BW_BLOCK_SIZE);
 }
 
 struct bw_block *bw_block_new_on(struct bw_account *account)
 {
-    return begin(NULL, account);
+    return begin(NULL, account, BW_BLOCK_SIZE);
+}
+
+struct bw_block *bw_block_compact(const struct bw_block *b, struct bw_budget *charged)
+{
+    struct bw_block *copy = begin(charged, NULL, b->len);
+
+    bw_budget_force(charged, bw_block_memory(copy));
+    memcpy(copy->bytes, b->bytes, b->len);
+    copy->len = b->len;
+    return copy;
+}
+
+size_t bw_block_memory(const struct bw_block *b)
+{
+    return sizeof(*b) + b->room;
 }
 
 void bw_block_take(struct bw_block *b)
@@ -48,6 +65,6 @@ void bw_block_put(struct bw_block *b)
     if (b->account != NULL)
         bw_account_release(b->account);
     else
-        bw_budget_give(b->budget, sizeof(*b));
+        bw_budget_give(b->budget, bw_block_memory(b));
     free(b);
 }

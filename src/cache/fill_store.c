@@ -248,10 +248,39 @@ static uint32_t expiry(const struct bw_terms *t)
     return at <= 0 ? 1 : at >= UINT32_MAX ? UINT32_MAX : (uint32_t)at;
 }
 
-/* Of a small body; chunks of a large one are counted on their own. */
-static size_t held_until_stored(const struct bw_fill *f)
+/*
+ * What is whole stays in memory until it is committed, and thousands of small objects may wait for
+ * that: each with its bytes, not with a block that is mostly empty.  Who reads that block at this
+ * moment has a reference to it.
+ */
+static void compact_tail(struct bw_fill *f)
 {
-    return f->charged + (f->have <= BW_ENTRY_INLINE_MAX ? bw_account_charge(&f->account) : 0);
+    struct window_block *tail;
+    struct bw_block *roomy = NULL;
+
+    if (f->have == 0 || block_number(f->have - 1) < f->first_block)
+        return;
+    pthread_mutex_lock(&f->lock);
+    tail = bw_window_at(f, block_number(f->have - 1));
+    if (tail->block->len <= tail->block->room / 2) {
+        roomy = tail->block;
+        tail->block = bw_block_compact(roomy, f->fs->o.budget);
+    }
+    pthread_mutex_unlock(&f->lock);
+    if (roomy != NULL)
+        bw_block_put(roomy);
+}
+
+/* Of a small body; chunks of a large one are counted on their own. */
+static size_t held_until_stored(struct bw_fill *f)
+{
+    size_t body = 0;
+
+    pthread_mutex_lock(&f->lock);
+    if (f->have != 0 && f->have <= BW_ENTRY_INLINE_MAX)
+        body = bw_block_memory(bw_window_at(f, 0)->block);
+    pthread_mutex_unlock(&f->lock);
+    return f->charged + body;
 }
 
 static enum bw_err give_record(struct bw_fill *f)
@@ -342,6 +371,8 @@ void bw_fill_hand_record(struct bw_fill *f)
         bw_fill_lose_store(f);
         pthread_mutex_unlock(&f->lock);
     }
+    if (bw_fill_store_on(f))
+        compact_tail(f);
     handed = bw_fill_store_on(f) && hand_last_chunk(f) && bw_fill_store_on(f) &&
              try_to_hand(f, give_record);
     if (!handed) {

@@ -26,14 +26,6 @@ static size_t group_within(uint64_t bytes, size_t most)
     return bytes > GROUP ? (size_t)bytes : GROUP;
 }
 
-static size_t charge_of_blocks(struct bw_block *const *blocks, size_t n)
-{
-    size_t sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += blocks[i]->len;
-    return sum;
-}
 
 bool bw_writer_room(const struct bw_store *s, size_t n)
 {
@@ -144,7 +136,6 @@ enum bw_err bw_writer_chunk(struct bw_store *s, struct bw_writer_client *c,
                             const struct bw_writer_chunk *chunk)
 {
     struct bw_item *it = calloc(1, sizeof(*it));
-    size_t bytes;
 
     if (it == NULL)
         return BW_ERR_MEMORY;
@@ -153,17 +144,18 @@ enum bw_err bw_writer_chunk(struct bw_store *s, struct bw_writer_client *c,
     it->client = c;
     it->objid = chunk->objid;
     it->urgent = chunk->urgent;
-    bytes = charge_of_blocks(chunk->blocks, chunk->n);
-    it->charge = sizeof(*it) + bytes;
-    it->held = chunk->n * BW_BLOCK_SIZE - bytes;
+    it->charge = sizeof(*it);
     it->chunk = (struct bw_item_chunk){.key = chunk->key,
                                        .expected = chunk->expected,
                                        .index = chunk->index,
                                        .fetch_ms = chunk->fetch_ms,
                                        .n = chunk->n};
     for (size_t i = 0; i < chunk->n; i++) {
-        it->chunk.blocks[i] = chunk->blocks[i];
-        bw_block_take(chunk->blocks[i]);
+        struct bw_block *b = it->chunk.blocks[i] = chunk->blocks[i];
+
+        bw_block_take(b);
+        it->charge += b->len;
+        it->held += bw_block_memory(b) - b->len;
     }
     return push_if_room(s, it);
 }

@@ -38,21 +38,25 @@ void bw_account_force(
 void bw_account_release(struct bw_account *a);                    /* a block is gone; any thread */
 void bw_account_close(struct bw_account *a);                      /* no block is left */
 bool bw_account_tight(const struct bw_account *a, uint32_t most); /* is one more chunk too much? */
-/* What the budget is charged for it, in bytes. */
-size_t bw_account_charge(const struct bw_account *a);
 bool bw_account_covered(const struct bw_account *a); /* are there no more than reserved? */
 
 struct bw_block {
     struct bw_budget *budget;   /* gets the bytes back, unless there is an account */
     struct bw_account *account; /* or NULL */
     atomic_uint refs;
-    uint32_t len; /* bytes filled so far; only the filler changes it */
-    char bytes[BW_BLOCK_SIZE];
+    uint32_t len;  /* bytes filled so far; only the filler changes it */
+    uint32_t room; /* BW_BLOCK_SIZE, or less in a compact one, which is full */
+    char bytes[];
 };
 
-/* One reference for the caller, who has taken sizeof(struct bw_block) from the budget. */
+enum { BW_BLOCK_MEMORY = sizeof(struct bw_block) + BW_BLOCK_SIZE };
+
+/* One reference for the caller, who has taken BW_BLOCK_MEMORY from the budget. */
 struct bw_block *bw_block_new(struct bw_budget *charged);
 /* The same for a block that was taken from an account (bw_account_take()). */
 struct bw_block *bw_block_new_on(struct bw_account *account);
+/* A copy of `b` that takes no more memory than its bytes need, which is charged in any case. */
+struct bw_block *bw_block_compact(const struct bw_block *b, struct bw_budget *charged);
+size_t bw_block_memory(const struct bw_block *b); /* bytes that it takes */
 void bw_block_take(struct bw_block *b);
 void bw_block_put(struct bw_block *b); /* any thread */

@@ -209,7 +209,7 @@ static inline char body_byte(uint64_t objid, uint64_t at)
 
 static inline struct bw_block *block_of(struct rig *rig, uint64_t objid, uint64_t at, size_t len)
 {
-    bool taken = bw_budget_take(&rig->budget, sizeof(struct bw_block));
+    bool taken = bw_budget_take(&rig->budget, BW_BLOCK_MEMORY);
 
     assert_true(taken);
     struct bw_block *b = bw_block_new(&rig->budget);

@@ -9,7 +9,7 @@
 
 enum { BLOCKS = 80 }; /* in the pool; the last 10 are for new accounts */
 
-static const size_t one = sizeof(struct bw_block);
+static const size_t one = BW_BLOCK_MEMORY;
 
 static void pool(struct bw_budget *b, struct bw_account *a, uint32_t reserve)
 {

@@ -41,7 +41,7 @@ TEST(an_object_of_ten_times_the_memory_is_stored_beside_a_stopped_reader)
     slow = stops(w, 0, &o, 50000);
     fast = get(w, 1, &o);
     allow(w, &o, EVERYTHING);
-    served_within(w, fast, SMALL + 4 * sizeof(struct bw_block));
+    served_within(w, fast, SMALL + 4 * BW_BLOCK_MEMORY);
     is_served(fast);
     until(w, counted(w, BW_FILL_STORED) == 1);
     until(w, atomic_load(&slow->stopped));
@@ -208,6 +208,23 @@ TEST(a_writer_that_does_not_move_is_given_up)
     world_end(w);
 }
 
+TEST(a_small_body_that_waits_for_its_commit_takes_no_whole_block)
+{
+    struct world *w = world_new(1, MEMORY, NULL);
+    struct origin o = film("cache-control: max-age=60", 1000);
+
+    bw_gate_hold("writer.commit");
+    allow(w, &o, EVERYTHING);
+    is_served(get(w, 0, &o));
+    assert_in_range(bw_budget_used(&w->budget), o.length, BW_BLOCK_SIZE / 2);
+    is_served(get(w, 0, &o));
+    assert_int_equal(o.fetches, 1);
+    bw_gate_release("writer.commit");
+    settle(w);
+    assert_int_equal(counted(w, BW_FILL_STORED), 1);
+    world_end(w);
+}
+
 TEST(a_full_queue_is_waited_for_while_something_of_ours_is_in_it)
 {
     struct world *w = world_new(2, MEMORY, NULL);
@@ -287,6 +304,7 @@ int main(void)
         RUN(a_reader_who_holds_up_others_is_cut_where_the_store_is_lost),
         RUN(the_chunks_of_a_lost_store_stay_for_those_who_are_in_them),
         RUN(a_writer_that_does_not_move_is_given_up),
+        RUN(a_small_body_that_waits_for_its_commit_takes_no_whole_block),
         RUN(a_full_queue_is_waited_for_while_something_of_ours_is_in_it),
         RUN(a_queue_full_of_others_is_not_waited_for),
         RUN(a_body_that_outgrows_the_limit_is_served_and_not_stored),
