@@ -26,7 +26,6 @@ static size_t group_within(uint64_t bytes, size_t most)
     return bytes > GROUP ? (size_t)bytes : GROUP;
 }
 
-
 bool bw_writer_room(const struct bw_store *s, size_t n)
 {
     size_t used = atomic_load_explicit(&s->writer.bytes, memory_order_relaxed);

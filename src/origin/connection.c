@@ -11,11 +11,12 @@
 #include "breakwater/base/check.h"
 #include "breakwater/base/log.h"
 #include "breakwater/base/mem.h"
+#include "breakwater/base/socket.h"
 #include "breakwater/origin/pool.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 enum {
     ADDRESSES_TRIED_MAX = 3, /* by one connection; each has the whole connect timeout */
@@ -238,7 +239,7 @@ static size_t read_some(struct bw_connection *c, char *to, size_t n)
     if (c->ssl != NULL)
         return bw_peer_tls_read(c->ssl, to, n, &c->end);
     do
-        got = read(h2o_socket_get_fd(c->socket), to, n);
+        got = recv(h2o_socket_get_fd(c->socket), to, n, 0);
     while (got < 0 && errno == EINTR);
     if (got > 0)
         return (size_t)got;
@@ -323,7 +324,8 @@ void bw_connection_write(struct bw_connection *c, struct bw_slice bytes)
     BW_ASSERT(bytes.len > 0);
     memcpy(&iov.base, &bytes.base, sizeof(iov.base)); /* libh2o knows no const */
     c->server->pool->origin->bytes_out += bytes.len;
-    h2o_socket_write(c->socket, &iov, 1, write_done);
+    bw_socket_send(c->socket, &iov);
+    h2o_socket_write(c->socket, &iov, iov.len != 0 ? 1 : 0, write_done);
 }
 
 bool bw_connection_writing(const struct bw_connection *c)

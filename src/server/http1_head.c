@@ -1,5 +1,6 @@
 /*
- * http1_head.c - the text of heads: status line, fields, framing, connection  (RFC 9112, 4 to 6).
+ * http1_head.c - heads: how a response will end, and the text of status line, fields, framing and
+ * connection  (RFC 9112, 4 to 6 and 9.3).
  */
 #include "breakwater/base/check.h"
 #include "breakwater/http/status.h"
@@ -84,4 +85,42 @@ char *bw_h1_put_head(struct bw_http1 *c, char *base)
     at = bw_text_str(at, "\r\n");
     c->x.head_bytes_sent += (uint64_t)(at - base);
     return at;
+}
+
+/* ---- framing ---- */
+
+enum h1_framing bw_h1_framing_for(struct bw_http1 *c, size_t bytes, h2o_send_state_t state)
+{
+    const struct bw_exchange *x = &c->x;
+    bool is_all = state == H2O_SEND_STATE_FINAL && c->out.trailers.len == 0;
+
+    if (bw_status_has_no_body(x->reply->status) || bw_slice_eq(x->head.method, BW_S("HEAD")))
+        return H1_NO_BODY;
+    c->out.promised = x->reply->length;
+    if (x->reply->length == BW_LENGTH_UNKNOWN && is_all)
+        c->out.promised = bytes;
+    c->out.left = c->out.promised;
+    if (c->out.promised != BW_LENGTH_UNKNOWN)
+        return H1_LENGTH;
+    return x->head.minor == 0 ? H1_UNTIL_CLOSE : H1_CHUNKED;
+}
+
+/* Is so much of the request unread that we shall not read it for the sake of the connection? */
+static bool request_is_left_behind(const struct bw_http1 *c)
+{
+    if (c->reading == H1_BODY_FAILED)
+        return true;
+    if (c->reading != H1_BODY_HELD)
+        return false;
+    /* the client may or may not send a body that it was not asked for (RFC 9110, 10.1.1) */
+    return c->body.wants_continue || c->body.left > BW_H1_DROP_MAX;
+}
+
+void bw_h1_decide_ending(struct bw_http1 *c, h2o_send_state_t state)
+{
+    bool keep = !c->x.reply->close && !c->conn.worker->draining && c->framing != H1_UNTIL_CLOSE &&
+                state != H2O_SEND_STATE_ERROR;
+
+    if (c->ending == H1_KEEP && (!keep || request_is_left_behind(c)))
+        c->ending = H1_CLOSE;
 }

@@ -171,6 +171,9 @@ size_t bw_h1_fields_size(const struct bw_fields *fields);
 char *bw_h1_put_fields(char *at, const struct bw_fields *fields);
 size_t bw_h1_head_size(const struct bw_http1 *c);
 char *bw_h1_put_head(struct bw_http1 *c, char *base);
+/* What ends the response whose first send is this one, and what becomes of the connection. */
+enum h1_framing bw_h1_framing_for(struct bw_http1 *c, size_t bytes, h2o_send_state_t state);
+void bw_h1_decide_ending(struct bw_http1 *c, h2o_send_state_t state);
 
 void bw_h1_trailers(struct bw_exchange *x, const struct bw_fields *fields);
 bool bw_h1_write_now(struct bw_exchange *x, const h2o_iovec_t *v, size_t n, size_t *accepted);

@@ -7,13 +7,13 @@
  * takes it for whole.
  *
  * One write is in flight at a time.  A final response waits behind an interim one, and what exceeds
- * the share of a round waits for the next round.  Over TLS every buffer becomes a record of its
- * own, so the head and the beginning of the body are gathered into one; in clear text writev() does
- * as well.
+ * the share of a round waits for the next round.  The head and the beginning of the body are
+ * gathered into one buffer: over TLS because every buffer becomes a record of its own, in clear
+ * text, where the response is small, because one buffer costs the kernel less than two.
  */
 #include "breakwater/base/check.h"
 #include "breakwater/base/mem.h"
-#include "breakwater/http/status.h"
+#include "breakwater/base/socket.h"
 #include "breakwater/http/text.h"
 
 #include "http1_priv.h"
@@ -26,6 +26,7 @@
 enum {
     VEC_MAX = 64,            /* buffers of one send that need no memory of their own */
     GATHER_BODY_MAX = 12288, /* of the body, into the TLS record with the head */
+    GATHER_SMALL_MAX = 4096, /* of a body in clear text: all of it, or nothing */
     SHARE_MIN = 16 * 1024,   /* not worth another round */
 };
 
@@ -55,14 +56,29 @@ static size_t share(struct bw_http1 *c)
     return bw_records_share(&c->records, socket, h2o_now(c->conn.super.ctx->loop), left);
 }
 
+/* The worker's buffer is free again after a write; what the socket did not take is not. */
+static void keep_gathered(struct bw_http1 *c, h2o_iovec_t *v)
+{
+    const char *free_again = c->conn.worker->wire->gather;
+
+    if (v->len != 0 && v->base >= free_again && v->base < free_again + BW_GATHER_MAX)
+        v->base = memcpy(h2o_mem_alloc_pool(&c->x.req.pool, v->len), v->base, v->len);
+}
+
 static void start_write(struct bw_http1 *c, h2o_iovec_t *v, size_t n, enum h1_writing what)
 {
+    h2o_socket_t *socket = c->conn.socket;
     size_t total = total_of(v, n);
 
     c->writing = what;
     c->burst.bytes += total;
     bw_records_written(&c->records, total);
-    h2o_socket_write(c->conn.socket, v, n, on_written);
+    if (n == 1 && socket->ssl == NULL) {
+        bw_socket_send(socket, v);
+        keep_gathered(c, v);
+        n = v->len != 0 ? 1 : 0;
+    }
+    h2o_socket_write(socket, v, n, on_written);
     bw_h1_send_clock_start(c);
 }
 
@@ -211,44 +227,6 @@ void bw_h1_trailers(struct bw_exchange *x, const struct bw_fields *fields)
     c->out.trailers = bw_slice(base, (size_t)(bw_h1_put_fields(base, fields) - base));
 }
 
-/* ---- framing ---- */
-
-static enum h1_framing framing_for(struct bw_http1 *c, size_t bytes, h2o_send_state_t state)
-{
-    const struct bw_exchange *x = &c->x;
-    bool is_all = state == H2O_SEND_STATE_FINAL && c->out.trailers.len == 0;
-
-    if (bw_status_has_no_body(x->reply->status) || bw_slice_eq(x->head.method, BW_S("HEAD")))
-        return H1_NO_BODY;
-    c->out.promised = x->reply->length;
-    if (x->reply->length == BW_LENGTH_UNKNOWN && is_all)
-        c->out.promised = bytes;
-    c->out.left = c->out.promised;
-    if (c->out.promised != BW_LENGTH_UNKNOWN)
-        return H1_LENGTH;
-    return x->head.minor == 0 ? H1_UNTIL_CLOSE : H1_CHUNKED;
-}
-
-/* Is so much of the request unread that we shall not read it for the sake of the connection? */
-static bool request_is_left_behind(const struct bw_http1 *c)
-{
-    if (c->reading == H1_BODY_FAILED)
-        return true;
-    if (c->reading != H1_BODY_HELD)
-        return false;
-    /* the client may or may not send a body that it was not asked for (RFC 9110, 10.1.1) */
-    return c->body.wants_continue || c->body.left > BW_H1_DROP_MAX;
-}
-
-static void decide_ending(struct bw_http1 *c, h2o_send_state_t state)
-{
-    bool keep = !c->x.reply->close && !c->conn.worker->draining && c->framing != H1_UNTIL_CLOSE &&
-                state != H2O_SEND_STATE_ERROR;
-
-    if (c->ending == H1_KEEP && (!keep || request_is_left_behind(c)))
-        c->ending = H1_CLOSE;
-}
-
 /* ---- one send ---- */
 
 /* What is about to go out: lead (head and chunk size), body, tail, side by side in `v`. */
@@ -345,11 +323,21 @@ static char *gather(struct sending *s, char *at, size_t room)
     return at;
 }
 
-/* Memory for the lead and what is gathered behind it. */
-static char *lead_memory(struct bw_http1 *c, size_t size)
+/* How much of body and tail is copied behind the lead. */
+static size_t gather_room(const struct bw_http1 *c, const struct sending *s)
 {
-    if (c->conn.socket->ssl != NULL && size <= BW_GATHER_MAX)
-        return c->conn.worker->wire->gather; /* encrypted, and free again, before we return */
+    size_t room = s->bytes + s->tail.len;
+
+    if (c->conn.socket->ssl == NULL)
+        return room <= GATHER_SMALL_MAX ? room : 0;
+    return room < GATHER_BODY_MAX ? room : GATHER_BODY_MAX;
+}
+
+/* Memory for the lead and what is gathered behind it. */
+static char *lead_memory(struct bw_http1 *c, size_t size, bool gathers)
+{
+    if (gathers && size <= BW_GATHER_MAX)
+        return c->conn.worker->wire->gather; /* sent or encrypted, and free again, when we return */
     if (size <= sizeof(c->out.chunk_head))
         return c->out.chunk_head;
     return h2o_mem_alloc_pool(&c->x.req.pool, size);
@@ -372,7 +360,7 @@ static char *put_chunk_size(char *at, uint64_t n)
 static void put_lead(struct bw_http1 *c, struct sending *s, bool with_head)
 {
     bool with_size = c->framing == H1_CHUNKED && s->bytes > 0;
-    size_t room = 0;
+    size_t room = gather_room(c, s);
     size_t size =
         (with_head ? bw_h1_head_size(c) : 0) + (with_size ? sizeof(c->out.chunk_head) : 0);
     char *base;
@@ -380,11 +368,7 @@ static void put_lead(struct bw_http1 *c, struct sending *s, bool with_head)
 
     if (size == 0)
         return;
-    if (c->conn.socket->ssl != NULL) {
-        room = s->bytes + s->tail.len;
-        room = room < GATHER_BODY_MAX ? room : GATHER_BODY_MAX;
-    }
-    base = lead_memory(c, size + room);
+    base = lead_memory(c, size + room, c->conn.socket->ssl != NULL || room > 0);
     at = with_head ? bw_h1_put_head(c, base) : base;
     if (with_size) {
         at = put_chunk_size(at, s->bytes);
@@ -415,8 +399,8 @@ static void send_pieces(struct bw_http1 *c, struct sending *s, const h2o_iovec_t
 
     take_body(s, bufs, n);
     if (with_head) {
-        c->framing = framing_for(c, s->bytes, s->state);
-        decide_ending(c, s->state);
+        c->framing = bw_h1_framing_for(c, s->bytes, s->state);
+        bw_h1_decide_ending(c, s->state);
         /* given up before anything went out: nothing is clearer than a closed connection */
         with_head = s->state != H2O_SEND_STATE_ERROR || s->bytes > 0;
     }
@@ -500,7 +484,7 @@ static bool takes_bytes_now(struct bw_http1 *c, size_t total)
     if (c->writing != H1_QUIET || c->out.rest_from < c->out.rest.n)
         return false;
     if (c->responding == H1_WAITING)
-        c->framing = framing_for(c, 0, H2O_SEND_STATE_IN_PROGRESS);
+        c->framing = bw_h1_framing_for(c, 0, H2O_SEND_STATE_IN_PROGRESS);
     else if (c->responding != H1_STREAMING)
         return false;
     return c->framing == H1_LENGTH && total <= c->out.left;
@@ -512,7 +496,7 @@ static struct bw_slice head_now(struct bw_http1 *c)
 
     if (c->responding != H1_WAITING)
         return bw_slice(NULL, 0);
-    decide_ending(c, H2O_SEND_STATE_IN_PROGRESS);
+    bw_h1_decide_ending(c, H2O_SEND_STATE_IN_PROGRESS);
     c->responding = H1_STREAMING;
     base = h2o_mem_alloc_pool(&c->x.req.pool, bw_h1_head_size(c));
     return bw_slice(base, (size_t)(bw_h1_put_head(c, base) - base));

@@ -3,7 +3,11 @@
 The table of slow clients of security.md 3, in milliseconds: nothing sent, a head, a body or an answer that moves byte
 by byte.  A byte comes often enough to keep a clock alive that every byte restarts.
 """
+import itertools
+import random
+import select
 import socket
+import threading
 import time
 
 import pytest
@@ -168,3 +172,33 @@ def test_one_who_goes_on_after_the_refusal_is_not_listened_to(strict):
         assert client.drips(b"z" * 1000) < PATIENT
 
     still_well(strict)
+
+
+def pushes(client, data):
+    """Sends `data` again and again until the other side takes no more; how many bytes it took."""
+    sent = 0
+    while select.select([], [client.socket], [], 0.3)[1]:
+        sent += client.socket.send(data[sent % len(data):], socket.MSG_DONTWAIT)
+    return sent
+
+
+@pytest.mark.ways("HTTP/1.1")
+def test_a_pipeline_that_was_not_read_for_a_while_arrives_byte_for_byte(edge, origin):
+    pages = [random.Random(n).randbytes(size) for n, size in enumerate((0, 1, 700, 1500, 2000))]
+    for n, page in enumerate(pages):
+        origin.serves(f"/{n}", page, cache_control="max-age=60")
+        edge.get(f"/{n}")
+    origin.serves("/other", b"o" * 2000, cache_control="max-age=60")
+    once = b"".join(request("GET", f"/{n}") for n in range(len(pages)))
+
+    with edge.connect() as client:
+        sent = pushes(client, once)
+        for _ in range(20):  # others are served meanwhile, by each of the workers
+            with edge.connect() as other:
+                assert other.ask("GET", "/other").body == b"o" * 2000
+        rest = once[sent % len(once):]
+        sender = threading.Thread(target=client.send, args=(rest,))
+        sender.start()
+        for page in itertools.chain.from_iterable(itertools.repeat(pages, (sent + len(rest)) // len(once))):
+            assert client.page().body == page
+        sender.join()
