@@ -37,6 +37,11 @@ COLUMNS = {
 CHIEF = {"rate": (("rate", True), ("per_cpu", True)), "beside": (("loud_p99_ms", False),),
          "readers": (("p99_ms", False),), "crowd": (("total_s", False),), "expiry": (),
          "start": (("first_hit_s", False),), "memory": ()}
+IN_SHORT = {"expiry": (("slowest_ms", False),)}  # what is not worth a ratio in the table of its kind
+
+
+IN_SHORT_TEXT = """What Breakwater does, and how many times as good that is as what the others do: so many times their rate, or
+their time is so many times its own. Bold: another is ahead."""
 
 
 def chief(scenario):
@@ -124,6 +129,30 @@ def summary(scenarios, run):
     return lines or ["- nothing: first everywhere, and every goal is met" if run.judging else "- nothing failed"]
 
 
+def times_as_good(figures, name, figure, larger):
+    """So many times a peer's rate, or one divided by so many times its time; bold where that is less than 1."""
+    value = compare.ratio(figures.get(US, []), figures.get(name, []), figure)
+    if not value:
+        return "-"
+    good = value if larger else 1 / value
+    return f"{good:.2f}" if good >= 1 else f"**{good:.2f}**"
+
+
+def glance(scenarios, run):
+    """One row a scenario: Breakwater's figure, and how many times as good it is as each of the others."""
+    names = [name for name in PRODUCTS if any(run.figures[s.name].get(name) for s in scenarios)]
+    lines = []
+    for scenario in scenarios:
+        figures, about = run.figures[scenario.name], [*chief(scenario), *IN_SHORT.get(scenario.kind, ())]
+        if not about or not figures.get(US):
+            continue
+        figure, larger = about[0]
+        head, form = next((head, form) for key, head, form in COLUMNS[scenario.kind] if key == figure)
+        lines.append([scenario.title, f"{cell(figures[US], figure, form)} {head}",
+                      *(times_as_good(figures, name, figure, larger) for name in names if name != US)])
+    return ["", PRODUCTS[US].title, *(PRODUCTS[name].title for name in names if name != US)], lines
+
+
 def heading(facts):
     machine, versions = facts["machine"], facts["versions"]
     return (f"{facts['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['memory_mib']:,} MiB, "
@@ -134,7 +163,7 @@ def heading(facts):
 def markdown(scenarios, run, facts, plots):
     """The report: what falls short first, then every table."""
     parts = ["# Breakwater beside its peers", heading(facts), "## Where Breakwater is not first, or short of a goal",
-             "\n".join(summary(scenarios, run))]
+             "\n".join(summary(scenarios, run)), "## In short", IN_SHORT_TEXT, markdown_table(*glance(scenarios, run))]
     group = None
     for scenario in scenarios:
         if scenario.group != group:

@@ -66,6 +66,18 @@ def test_the_summary_names_failures_also_where_no_time_is_judged():
     assert report.summary([one(goals=GOALS)], run) == ["- **hit-1k**: nginx failed: wrong bytes"]
 
 
+def test_in_short_more_than_one_is_ahead_of_rates_and_of_times_and_less_is_bold():
+    start = scenario.Scenario("start", {"title": "a start", "group": "Start", "kind": "start", "note": "",
+                                        "workers": 1, "holds": {"from": "cache"}, "goal": []})
+    figures = {"hit-1k": {"breakwater": rounds(80), "nginx": rounds(100), "squid": rounds(40)},
+               "start": {"breakwater": [{"first_hit_s": 0.1}], "nginx": [{"first_hit_s": 0.2}]}}
+
+    head, lines = report.glance([one(), start], measured(figures))
+
+    assert head == ["", "Breakwater", "nginx", "Squid"]
+    assert lines == [["hits", "80 requests/s", "**0.80**", "2.00"], ["a start", "0.100 first hit s", "2.00", "-"]]
+
+
 def stored(rate, share):
     return [{"rate": rate, "stored": share, "stored_rate": rate * share, "cpu": 1.0, "per_cpu": rate * share}]
 
