@@ -109,7 +109,7 @@ static void give_chunk(struct bw_store *s, const struct bw_hash *key, uint64_t o
                                     .n = BW_CHUNK_BLOCKS};
 
     for (size_t i = 0; i < BW_CHUNK_BLOCKS; i++) {
-        bw_budget_force(&budget, sizeof(*blocks[i]));
+        bw_budget_force(&budget, BW_BLOCK_MEMORY);
         blocks[i] = bw_block_new(&budget);
         memset(blocks[i]->bytes, 'x', BW_BLOCK_SIZE);
         blocks[i]->len = BW_BLOCK_SIZE;
