@@ -258,13 +258,13 @@ static void compact_tail(struct bw_fill *f)
     struct window_block *tail;
     struct bw_block *roomy = NULL;
 
-    if (f->have == 0 || block_number(f->have - 1) < f->first_block)
-        return;
     pthread_mutex_lock(&f->lock);
-    tail = bw_window_at(f, block_number(f->have - 1));
-    if (tail->block->len <= tail->block->room / 2) {
-        roomy = tail->block;
-        tail->block = bw_block_compact(roomy, f->fs->o.budget);
+    if (f->window_n != 0) { /* else all is committed, and only the record is not handed yet */
+        tail = bw_window_at(f, block_number(f->have - 1));
+        if (tail->block->len <= tail->block->room / 2) {
+            roomy = tail->block;
+            tail->block = bw_block_compact(roomy, f->fs->o.budget);
+        }
     }
     pthread_mutex_unlock(&f->lock);
     if (roomy != NULL)
